@@ -1,0 +1,34 @@
+/**
+ * What the kubelet's sockets carry, as plain values; the wire form is generated from `proto/`.
+ */
+import type { AllocateAnswer } from "../sharing/index.ts";
+
+/** A device as ListAndWatch reports it. */
+export interface PluginDevice {
+  readonly id: string;
+  readonly healthy: boolean;
+  readonly numaNode: number | undefined;
+}
+
+/** What a device plugin server asks of its owner; one backend per resource. */
+export interface DevicePluginBackend {
+  /** Answers GetPreferredAllocation; a thrown error's message reaches the kubelet. */
+  preferredAllocation(request: PreferredRequest): readonly string[];
+  /** Answers Allocate for one container; a thrown error's message reaches the kubelet and fails the pod's admission. */
+  allocate(deviceIds: readonly string[]): AllocateAnswer | Promise<AllocateAnswer>;
+}
+
+export interface PreferredRequest {
+  readonly available: readonly string[];
+  readonly mustInclude: readonly string[];
+  readonly size: number;
+}
+
+/** Which pod's container holds which devices of one resource, as the pod resources API tells. */
+export interface Allocation {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly resource: string;
+  readonly deviceIds: readonly string[];
+}
