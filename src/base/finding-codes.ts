@@ -22,6 +22,182 @@ export const findingCodes = {
   },
   "bad-node": { severity: "error", meaning: "A simulated node is described in a way that cannot be read." },
   "unknown-gpu-model": { severity: "error", meaning: "No GPU of this name is in the catalogue." },
+  // config: reading files
+  "yaml-syntax": { severity: "error", meaning: "A file is not well-formed YAML or JSON, so nothing in it is used." },
+  "duplicate-key": { severity: "warning", meaning: "A mapping has the same key twice; the last one counts." },
+  "ignored-document": {
+    severity: "warning",
+    meaning: "A configuration text holds several YAML documents; NVIDIA's readers and Tranche use the first one only.",
+  },
+  "ignored-key": {
+    severity: "warning",
+    meaning:
+      "A key means nothing at its place. NVIDIA's reader ignores it silently, so a misspelt setting has no effect.",
+  },
+  "unexpected-field": { severity: "error", meaning: "A mig-parted file has a key that its format does not know." },
+  "missing-field": { severity: "error", meaning: "A field that the format requires is not there." },
+  "bad-value": {
+    severity: "error",
+    meaning: "A field has a value of the wrong type, or one that the format does not allow.",
+  },
+  "unknown-version": { severity: "error", meaning: "A configuration file does not say a version that is known, `v1`." },
+  "not-a-manifest": {
+    severity: "error",
+    meaning:
+      "A document is neither a Kubernetes object (apiVersion, kind, metadata.name) nor one of NVIDIA's configuration files.",
+  },
+  "bare-config-wrapped": {
+    severity: "info",
+    meaning:
+      "A file holds a bare NVIDIA configuration instead of a Kubernetes object; it is used as a ConfigMap named after the file.",
+  },
+  // config: mig-parted
+  "bad-mig-profile-name": { severity: "error", meaning: "A key of `mig-devices` is not written like a MIG profile." },
+  "mig-name-not-canonical": {
+    severity: "warning",
+    meaning:
+      "A MIG profile is written in a way the driver never reports back. NVIDIA's MIG manager would rebuild the GPU at every run; Tranche reads it as the canonical name.",
+  },
+  "mig-count-zero": {
+    severity: "warning",
+    meaning:
+      "A MIG profile is asked for with count 0. It has no effect, but makes NVIDIA's MIG manager rebuild the GPU at every run.",
+  },
+  "mig-filter-unreadable": {
+    severity: "warning",
+    meaning: "A `device-filter` is not a PCI id such as `0x20B210DE` and therefore matches no GPU.",
+  },
+  "mig-filter-unmatched": {
+    severity: "warning",
+    meaning:
+      "A `device-filter` matches no GPU of the node while some MIG-capable GPU of the node is left without an entry.",
+  },
+  "mig-entries-elsewhere": {
+    severity: "info",
+    meaning:
+      "Entries of a named config are for other GPU models than those of the node, whose GPUs other entries cover.",
+  },
+  "mig-index-unused": {
+    severity: "warning",
+    meaning: "An index in `devices` names no GPU of the node, or names one twice; it has no effect.",
+  },
+  "mig-gpu-uncovered": {
+    severity: "info",
+    meaning: "No entry of the named config matches a MIG-capable GPU; it keeps the mode and the instances it has.",
+  },
+  "mig-entry-overridden": {
+    severity: "info",
+    meaning:
+      "A later entry of the same named config matches the same GPU; the last one counts and only it is carried out.",
+  },
+  "mig-mode-conflict": {
+    severity: "error",
+    meaning:
+      "Two entries of a named config match the same GPU, one with MIG on and one with MIG off. The GPU is left as it is.",
+  },
+  "mig-not-capable": {
+    severity: "error",
+    meaning: "An entry names a GPU by index and turns MIG on, but the GPU cannot do MIG.",
+  },
+  "mig-profile-unknown": {
+    severity: "error",
+    meaning: "A GPU has no MIG profile of the name asked for. The GPU is left as it is.",
+  },
+  "mig-too-many-instances": {
+    severity: "error",
+    meaning:
+      "More MIG instances are asked for than the GPU can hold, however they are placed. The GPU is left as it is.",
+  },
+  "mig-config-missing": { severity: "error", meaning: "The mig-parted file has no config of the name asked for." },
+  "mig-config-ambiguous": {
+    severity: "error",
+    meaning: "The mig-parted file has several named configs and none was chosen.",
+  },
+  // config: device plugin
+  "bad-resource-name": {
+    severity: "error",
+    meaning:
+      "A resource name is longer than 63 characters, or its part after `nvidia.com/` is not a lower-case DNS-1123 subdomain.",
+  },
+  "mps-hides-time-slicing": {
+    severity: "warning",
+    meaning: "A configuration has both `mps` and `timeSlicing`; MPS wins and time-slicing is not used.",
+  },
+  "duration-in-nanoseconds": {
+    severity: "warning",
+    meaning: "A duration is a bare number, which counts nanoseconds: `60` is 60 ns, a busy loop.",
+  },
+  "device-list-strategy-empty": {
+    severity: "warning",
+    meaning: "The list of device list strategies is empty, so containers are given devices but told of none.",
+  },
+  "resource-listed-twice": {
+    severity: "warning",
+    meaning: "A shared resource is listed twice for the same devices; the greater number of replicas counts.",
+  },
+  "beyond-device-plugin": {
+    severity: "info",
+    meaning:
+      "A field is used that NVIDIA's device plugin reads and then ignores; Tranche honours it, so resource names or counts can differ from those of NVIDIA's plugin.",
+  },
+  "bad-environment": {
+    severity: "error",
+    meaning:
+      "An environment variable of the device plugin has a value that cannot be used; NVIDIA's plugin would not start.",
+  },
+  "flag-overridden": {
+    severity: "info",
+    meaning: "An environment variable overrides a different value in the device-plugin file.",
+  },
+  "plugin-config-missing": {
+    severity: "error",
+    meaning: "A node label or the default names a device-plugin config that the ConfigMap does not have.",
+  },
+  "plugin-config-unset": {
+    severity: "error",
+    meaning: "Nothing says which device-plugin config of the ConfigMap the node shall use.",
+  },
+  // config: ClusterPolicy
+  "cluster-policy-incomplete": {
+    severity: "warning",
+    meaning: "A ClusterPolicy leaves out sections that its CRD requires; a real cluster would refuse it.",
+  },
+
+  // kube
+  "kubeconfig-unusable": {
+    severity: "error",
+    meaning: "A kubeconfig does not say which API server to talk to, or how to prove who is asking.",
+  },
+  "selector-syntax": { severity: "error", meaning: "A label selector cannot be read." },
+  // insight: pods
+  "resource-not-offered": { severity: "warning", meaning: "A pod asks for a GPU resource that no node offers." },
+  "pod-unschedulable": { severity: "warning", meaning: "A pod waits because no node has what it asks for free." },
+  "pod-refused": {
+    severity: "warning",
+    meaning: "The kubelet refused a pod at admission. It stays failed; only a new pod is tried again.",
+  },
+  "out-of-memory": {
+    severity: "warning",
+    meaning: "A container asked for more GPU memory than was left, and the message names who held it.",
+  },
+  "container-failed": { severity: "warning", meaning: "A container ended with an error." },
+  // agent
+  // kubelet
+  "device-list-too-long": {
+    severity: "warning",
+    meaning:
+      "The list of a resource's devices is close to or over the 4 MiB the kubelet takes in one message. Devices over the limit are not offered.",
+  },
+  "kubelet-not-registered": {
+    severity: "warning",
+    meaning:
+      "A resource is not registered with the kubelet of its node, so pods that ask for it cannot run there. Tranche goes on trying.",
+  },
+  // embedded: kubelet stand-in
+  "bad-workload-annotation": {
+    severity: "error",
+    meaning: "A `tranche.dev/…` annotation that tells what a simulated container does has a value that cannot be read.",
+  },
 } as const satisfies Record<string, CodeEntry>;
 
 export type FindingCode = keyof typeof findingCodes;

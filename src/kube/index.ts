@@ -1,1 +1,40 @@
-export type * from "./types.ts";
+/** The Kubernetes API: client, caches that follow collections, events, and the notations of quantities and selectors. */
+export { BackOff, type BackOffSettings, defaultBackOff } from "./back-off.ts";
+export { type CacheApi, type CacheChange, type CacheOptions, ResourceCache } from "./cache.ts";
+export { KubeClient } from "./client.ts";
+export type { KubeConnection, TokenSource } from "./connection.ts";
+export { hasStatus, KubeError, type KubeErrorDetails } from "./error.ts";
+export { type EventApi, type EventInput, recordEvent } from "./event.ts";
+export { type InClusterOptions, inClusterConnection } from "./in-cluster.ts";
+export { connectionFromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts";
+export { formatQuantity, parseQuantity } from "./quantity.ts";
+export { apiVersionOf, collectionPath, objectPath, resources } from "./resources.ts";
+export { matchesLabels, parseSelector, type Requirement, type Selector } from "./selector.ts";
+export type {
+  Binding,
+  Condition,
+  ConfigMap,
+  Container,
+  ContainerState,
+  ContainerStatus,
+  EnvVar,
+  KubeApi,
+  KubeEvent,
+  KubeObject,
+  Lease,
+  ListOptions,
+  Node,
+  ObjectMeta,
+  ObjectRef,
+  OwnerReference,
+  Pod,
+  PodSpec,
+  PodStatus,
+  ResourceList,
+  ResourceType,
+  Taint,
+  Toleration,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from "./types.ts";

@@ -184,6 +184,17 @@ export interface KubeEvent extends KubeObject {
   action?: string;
 }
 
+/** coordination.k8s.io/v1 Lease. */
+export interface Lease extends KubeObject {
+  spec?: {
+    holderIdentity?: string;
+    leaseDurationSeconds?: number;
+    acquireTime?: string;
+    renewTime?: string;
+    leaseTransitions?: number;
+  };
+}
+
 export interface Binding extends KubeObject {
   target: { apiVersion?: string; kind: "Node"; name: string };
 }
@@ -209,6 +220,19 @@ export interface ListOptions {
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
 }
+
+export interface WatchOptions extends ListOptions {
+  /** Where to go on from: what `list` or the last event told. Left out, the server first tells all there is. */
+  readonly resourceVersion?: string | undefined;
+  /** After this long the server ends the watch; default 300. A dead connection is noticed a little later. */
+  readonly timeoutSeconds?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One line of a watch. A bookmark carries nothing but the resource version reached. */
+export type WatchEvent<T extends KubeObject> =
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }
+  | { readonly type: "BOOKMARK"; readonly resourceVersion: string };
 
 export interface WriteOptions {
   readonly dryRun?: boolean;
@@ -239,4 +263,9 @@ export interface KubeApi {
   delete(type: ResourceType, ref: ObjectRef, options?: { readonly gracePeriodSeconds?: number }): Promise<void>;
   /** POSTs a body to a subresource, for example a Binding to `pods/binding`. */
   createSubresource(type: ResourceType, ref: ObjectRef, subresource: string, body: KubeObject): Promise<void>;
+  /**
+   * Follows a collection until the server, the connection or the signal ends it. An orderly end ends the iteration;
+   * everything else throws `KubeError`, with status 410 when the resource version is too old.
+   */
+  watch<T extends KubeObject>(type: ResourceType, options?: WatchOptions): AsyncIterable<WatchEvent<T>>;
 }

@@ -1,0 +1,164 @@
+/**
+ * A copy of one collection that follows the server: listed once, then kept up by watches.
+ *
+ * While the server is out of reach the last known state stays readable, and `problem` tells of it.
+ */
+import { type Clock, type Logger, silentLogger, systemClock } from "../base/index.ts";
+import { BackOff } from "./back-off.ts";
+import { hasStatus, KubeError } from "./error.ts";
+import type { KubeApi, KubeObject, ListOptions, ResourceType } from "./types.ts";
+
+/** What the cache needs of the API. */
+export type CacheApi = Pick<KubeApi, "list" | "watch">;
+
+/** One object that came, changed or went; `previous` is what the cache held before. */
+export type CacheChange<T extends KubeObject> =
+  | { readonly type: "added"; readonly object: T }
+  | { readonly type: "modified"; readonly object: T; readonly previous: T }
+  | { readonly type: "deleted"; readonly object: T };
+
+export interface CacheOptions extends ListOptions {
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  /** Numbers from 0 to below 1, for jitter; default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** The reflector of one collection. `run` fills it until its signal fires. */
+export class ResourceCache<T extends KubeObject> {
+  /** Resolves after the first list; rejects with the signal's reason if that comes first. */
+  readonly synced: Promise<void>;
+  readonly #api: CacheApi;
+  readonly #type: ResourceType;
+  readonly #selection: ListOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #random: () => number;
+  readonly #sync = Promise.withResolvers<void>();
+  readonly #listeners = new Set<(change: CacheChange<T>) => void>();
+  #objects = new Map<string, T>();
+  #resourceVersion: string | undefined;
+  #problem: KubeError | undefined;
+
+  constructor(api: CacheApi, type: ResourceType, options: CacheOptions = {}) {
+    const { clock = systemClock, log = silentLogger, random = Math.random, ...selection } = options;
+    this.#api = api;
+    this.#type = type;
+    this.#selection = selection;
+    this.#clock = clock;
+    this.#log = log;
+    this.#random = random;
+    this.synced = this.#sync.promise;
+    // Whoever waits sees the rejection; nobody has to wait.
+    this.synced.catch(() => {});
+  }
+
+  /** Why the cache may be behind the server; `undefined` while it follows it. */
+  get problem(): KubeError | undefined {
+    return this.#problem;
+  }
+
+  /** Cluster-scoped objects have no namespace. */
+  get(namespace: string | undefined, name: string): T | undefined {
+    return this.#objects.get(keyOf({ namespace, name }));
+  }
+
+  /** All objects, in no order to rely on. */
+  items(): readonly T[] {
+    return [...this.#objects.values()];
+  }
+
+  /**
+   * Calls `listener` for every change from now on, in order, when the cache already shows it; the first list comes as
+   * `added`. Returns how to stop it. What a listener throws ends `run`.
+   */
+  onChange(listener: (change: CacheChange<T>) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Follows the server until the signal fires, then resolves. To be called once, and awaited by whoever stops it. */
+  async run(signal: AbortSignal): Promise<void> {
+    const backOff = new BackOff(this.#random);
+    try {
+      while (!signal.aborted) {
+        const startMs = this.#clock.now();
+        const failure = await this.#follow(signal);
+        if (signal.aborted) break;
+        this.#problem = failure;
+        const waitMs = backOff.afterTry(this.#clock.now() - startMs, failure?.retryAfterMs);
+        if (failure !== undefined) {
+          const fields = { resource: this.#type.plural, problem: failure.message, waitMs: Math.round(waitMs) };
+          this.#log.debug(fields, "watch broke off");
+        }
+        if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
+      }
+    } catch (error) {
+      this.#sync.reject(error);
+      if (!signal.aborted) throw error;
+    }
+    this.#sync.reject(signal.reason);
+  }
+
+  /** One list, where one is due, and one watch. Returns what broke it off, nothing after an orderly end. */
+  async #follow(signal: AbortSignal): Promise<KubeError | undefined> {
+    try {
+      this.#resourceVersion ??= await this.#relist(signal);
+      await this.#watch(this.#resourceVersion, signal);
+      return undefined;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      if (!(error instanceof KubeError)) throw error;
+      if (hasStatus(error, 410)) this.#resourceVersion = undefined;
+      return error;
+    }
+  }
+
+  async #relist(signal: AbortSignal): Promise<string> {
+    const { items, resourceVersion } = await this.#api.list<T>(this.#type, this.#selection, signal);
+    const before = this.#objects;
+    this.#objects = new Map(items.map((item) => [keyOf(item.metadata), item]));
+    this.#sync.resolve();
+    this.#problem = undefined;
+    const changes: CacheChange<T>[] = [];
+    for (const [key, object] of this.#objects) {
+      const previous = before.get(key);
+      if (previous === undefined) changes.push({ type: "added", object });
+      else if (previous.metadata.resourceVersion !== object.metadata.resourceVersion)
+        changes.push({ type: "modified", object, previous });
+    }
+    for (const [key, object] of before) if (!this.#objects.has(key)) changes.push({ type: "deleted", object });
+    for (const change of changes) this.#tell(change);
+    return resourceVersion;
+  }
+
+  async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
+    // Spread over five to ten minutes, as client-go does, so that many watches do not end together.
+    const timeoutSeconds = Math.round(300 * (1 + this.#random()));
+    const events = this.#api.watch<T>(this.#type, { ...this.#selection, resourceVersion, timeoutSeconds, signal });
+    for await (const event of events) {
+      this.#problem = undefined;
+      if (event.type === "BOOKMARK") {
+        this.#resourceVersion = event.resourceVersion;
+        continue;
+      }
+      const { object } = event;
+      const key = keyOf(object.metadata);
+      const previous = this.#objects.get(key);
+      if (event.type === "DELETED") this.#objects.delete(key);
+      else this.#objects.set(key, object);
+      this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion;
+      if (event.type === "DELETED") this.#tell({ type: "deleted", object });
+      else if (previous === undefined) this.#tell({ type: "added", object });
+      else this.#tell({ type: "modified", object, previous });
+    }
+  }
+
+  #tell(change: CacheChange<T>): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function keyOf(ref: { readonly namespace?: string | undefined; readonly name: string }): string {
+  return `${ref.namespace ?? ""}/${ref.name}`;
+}
