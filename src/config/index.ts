@@ -1,1 +1,33 @@
-export type * from "./types.ts";
+/** NVIDIA's file formats and Kubernetes manifests: text to typed values, or findings with file, line and column. */
+export { deviceFilterOf } from "./device-filter.ts";
+export { type EmbeddedFile, embeddedFile, type FileText, readManifests } from "./manifests.ts";
+export { parseMigParted, selectMigConfig } from "./mig-parted.ts";
+export {
+  canonicalMigName,
+  type MigProfileName,
+  type MigProfileNameRead,
+  parseMigProfileName,
+} from "./mig-profile-name.ts";
+export type { FieldPath, PlaceAt } from "./places.ts";
+export { type ContentKind, configMapContents, recogniseText } from "./recognise.ts";
+export type {
+  AllocationPolicy,
+  ClusterPolicyConfig,
+  DeviceChoice,
+  DeviceIdStrategy,
+  DeviceListStrategy,
+  DevicePluginConfig,
+  DeviceRef,
+  EffectiveFlags,
+  Manifest,
+  MigConfig,
+  MigConfigEntry,
+  MigPartedFile,
+  MigStrategy,
+  NamedResource,
+  PluginFlags,
+  SharedResource,
+  SharingConfig,
+  WantedMig,
+} from "./types.ts";
+export { type WantedMigResult, wantedMig } from "./wanted-mig.ts";

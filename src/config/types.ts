@@ -5,7 +5,7 @@
  */
 import type { Place } from "../base/index.ts";
 
-/** One named entry of a mig-parted file: which GPUs get which profiles (mig-manager.md §1). */
+/** One named entry of a mig-parted file: which GPUs get which profiles (NVIDIA mig-parted api/spec/v1/spec.go). */
 export interface MigConfig {
   readonly name: string;
   readonly entries: readonly MigConfigEntry[];
@@ -20,10 +20,14 @@ export interface MigConfigEntry {
   /** MIG device name to count; both GPU instance names (`3g.40gb`) and compute instance names (`1c.3g.40gb`). */
   readonly migDevices: ReadonlyMap<string, number>;
   readonly place: Place;
+  /** The place of a field of the entry, for example `["mig-devices", "1g.10gb"]` or `["device-filter", 0]`. */
+  placeOf(path: readonly (string | number)[]): Place;
 }
 
 export interface MigPartedFile {
   readonly configs: ReadonlyMap<string, MigConfig>;
+  /** Where the file begins. */
+  readonly place: Place;
 }
 
 /** What one named config wants of one GPU, after walking its entries as mig-parted does. */
@@ -42,7 +46,7 @@ export type DeviceListStrategy = "envvar" | "volume-mounts" | "cdi-annotations" 
 export type DeviceIdStrategy = "uuid" | "index";
 export type AllocationPolicy = "distributed" | "packed";
 
-/** `flags` of a device-plugin file (device-plugin.md §1.3, §1.4). */
+/** `flags` of a device-plugin file (NVIDIA k8s-device-plugin api/config/v1/flags.go). */
 export interface PluginFlags {
   readonly migStrategy?: MigStrategy;
   readonly failOnInitError?: boolean;
@@ -62,7 +66,10 @@ export interface PluginFlags {
   readonly sharedDevicesAllocationPolicy?: AllocationPolicy;
 }
 
-/** Which device a `devices` list names (device-plugin.md §1.10). */
+/** The flags that apply once environment, file and built-in defaults are merged. */
+export type EffectiveFlags = Required<PluginFlags>;
+
+/** Which device a `devices` list names (NVIDIA k8s-device-plugin api/config/v1/replicas.go). */
 export type DeviceRef =
   | { readonly kind: "gpu-index"; readonly gpu: number }
   | { readonly kind: "mig-index"; readonly gpu: number; readonly mig: number }
@@ -109,7 +116,7 @@ export interface DevicePluginConfig {
   readonly sharing: SharingConfig;
 }
 
-/** What Tranche reads of a ClusterPolicy (mig-manager.md §4). */
+/** What Tranche reads of a ClusterPolicy (NVIDIA gpu-operator api/nvidia/v1/clusterpolicy_types.go). */
 export interface ClusterPolicyConfig {
   readonly name: string;
   /** `undefined`: not set, the plugin's file or its default `none` decides. */
@@ -127,6 +134,8 @@ export interface ClusterPolicyConfig {
     readonly configDefault: string | undefined;
     /** Environment set in the policy, applied last. */
     readonly env: ReadonlyMap<string, string>;
+    /** Host directory of MPS pipes and logs. */
+    readonly mpsRoot: string;
   };
   readonly cdiEnabled: boolean;
   readonly place: Place;
@@ -143,4 +152,6 @@ export interface Manifest {
   readonly place: Place;
   /** The place of the field at `path`, or of the closest field above it that exists; read from the text when asked. */
   placeOf(path: readonly (string | number)[]): Place;
+  /** The place of a line and column, from 1, of the text that the string at `path` is. */
+  placeInside(path: readonly (string | number)[], line: number, column: number): Place;
 }
