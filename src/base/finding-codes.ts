@@ -198,6 +198,73 @@ export const findingCodes = {
     severity: "error",
     meaning: "A `tranche.dev/…` annotation that tells what a simulated container does has a value that cannot be read.",
   },
+
+  // sharing
+  "mig-gpu-not-offered": {
+    severity: "warning",
+    meaning: "A GPU is in MIG mode while the MIG strategy is none. No pod could use it as a whole, so it is not offered.",
+  },
+  "mig-gpu-empty": {
+    severity: "warning",
+    meaning: "A GPU is in MIG mode and has no MIG device. It contributes nothing to what the node offers.",
+  },
+  "single-strategy-conflict": {
+    severity: "error",
+    meaning:
+      "MIG strategy single has one resource name for the whole node, and the node's devices are too different for it. What cannot be told apart by the name is not offered.",
+  },
+  "compute-instance-not-offered": {
+    severity: "warning",
+    meaning:
+      "A compute instance is narrower than its GPU instance. MIG strategy mixed has no resource name for it, so it is not offered.",
+  },
+  "resource-pattern-unmatched": {
+    severity: "warning",
+    meaning: "The configuration names resources by patterns and none of them matches a device. It keeps its default name.",
+  },
+  "resource-name-too-long": {
+    severity: "warning",
+    meaning: "A resource name is longer than the 63 characters NVIDIA allows. Beyond what Kubernetes takes it is not offered.",
+  },
+  "device-id-too-long": {
+    severity: "warning",
+    meaning: "A device id is longer than the 63 characters the device plugin API documents.",
+  },
+  "shared-resource-absent": {
+    severity: "info",
+    meaning: "The configuration shares a resource that the node does not have. Nothing is shared under that name.",
+  },
+  "shared-device-absent": {
+    severity: "warning",
+    meaning: "The configuration shares devices, by index, UUID or number, that the resource does not have on this node.",
+  },
+  "device-shared-twice": {
+    severity: "warning",
+    meaning:
+      "The configuration shares the same device more than once. Under one name the larger number of replicas counts; under two names both take from the same device.",
+  },
+  "mps-not-possible": {
+    severity: "error",
+    meaning: "The configuration shares devices by MPS that cannot be shared so. They stay unshared under their plain name.",
+  },
+  "mps-client-limit": {
+    severity: "warning",
+    meaning: "The configuration asks for more MPS shares of a GPU than MPS serves clients. The limit is offered.",
+  },
+  "mps-with-mixed-strategy": {
+    severity: "warning",
+    meaning: "MPS is configured together with MIG strategy mixed, with which NVIDIA's device plugin does not start.",
+  },
+  "mig-capability-unknown": {
+    severity: "warning",
+    meaning:
+      "Device nodes are to be passed to containers and those of a MIG device are not known. A container gets the device without its capability nodes.",
+  },
+  "shares-of-one-gpu": {
+    severity: "info",
+    meaning:
+      "A container holds several shares of the same device. They are one visible device to it and give no more compute than one share.",
+  },
 } as const satisfies Record<string, CodeEntry>;
 
 export type FindingCode = keyof typeof findingCodes;

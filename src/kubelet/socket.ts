@@ -22,12 +22,14 @@ export function assertSocketPath(path: string): void {
   throw new TrancheError("state-dir-unusable", message);
 }
 
-/** Tells one socket file from another at the same path; `undefined` when there is none. */
-export async function socketIdentity(path: string): Promise<string | undefined> {
+/**
+ * Tells a file from another one that later stands at the same path; `undefined` when there is none. The time of birth
+ * is part of it because a file system may give a freed inode number to the next file at once.
+ */
+export async function fileIdentity(path: string): Promise<string | undefined> {
   try {
-    const { dev, ino, ctimeNs } = await lstat(path, { bigint: true });
-    // The change time is there because a file system may give a freed inode number to the next file at once.
-    return `${dev}:${ino}:${ctimeNs}`;
+    const { dev, ino, birthtimeNs } = await lstat(path, { bigint: true });
+    return `${dev}:${ino}:${birthtimeNs}`;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -55,7 +57,6 @@ export class SocketServer {
   #identity: string | undefined;
 
   constructor(path: string) {
-    assertSocketPath(path);
     this.path = path;
   }
 
@@ -69,6 +70,7 @@ export class SocketServer {
 
   /** Listens. Again while listening: gives up the old socket file and makes a new one; running calls go on. */
   async listen(): Promise<void> {
+    assertSocketPath(this.path);
     this.#server.unbind(`unix:${this.path}`);
     try {
       await mkdir(dirname(this.path), { recursive: true, mode: 0o750 });
@@ -82,12 +84,12 @@ export class SocketServer {
       if (cause instanceof TrancheError) throw cause;
       throw new TrancheError("state-dir-unusable", `cannot listen on ${this.path}`, { cause, retryable: true });
     }
-    this.#identity = await socketIdentity(this.path);
+    this.#identity = await fileIdentity(this.path);
   }
 
   /** Whether the file at the path is the one this server made, another one, or gone. */
   async file(): Promise<"own" | "other" | "gone"> {
-    const identity = await socketIdentity(this.path);
+    const identity = await fileIdentity(this.path);
     if (identity === undefined) return "gone";
     return identity === this.#identity ? "own" : "other";
   }
