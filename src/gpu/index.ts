@@ -12,6 +12,19 @@ export {
   type PciAddress,
   type XidEvent,
 } from "./driver.ts";
+export { fits, freePlacements, type LayoutFault, layoutFault, placedName, remainingCapacity } from "./geometry.ts";
+export {
+  containsCounts,
+  distinctCounts,
+  geometryWith,
+  maximalLayouts,
+  mostInstances,
+  type ProfileCounts,
+  placementsFor,
+  profileCounts,
+  validLayouts,
+} from "./geometry-layouts.ts";
+export { bitCount, countsKey, type LayoutSpace, layoutOf, layoutSpace, maskOf } from "./geometry-space.ts";
 export type {
   ComputeInstanceProfile,
   Confidence,
