@@ -21,6 +21,10 @@ export const findingCodes = {
     meaning: "The state directory cannot be created, written or locked, or its path is too long for unix sockets.",
   },
   "bad-node": { severity: "error", meaning: "A simulated node is described in a way that cannot be read." },
+  "gpu-model-incomplete": {
+    severity: "error",
+    meaning: "A GPU model is known to support MIG, but its layout is not published, so it cannot be simulated.",
+  },
   "unknown-gpu-model": { severity: "error", meaning: "No GPU of this name is in the catalogue." },
   // config: reading files
   "yaml-syntax": { severity: "error", meaning: "A file is not well-formed YAML or JSON, so nothing in it is used." },
@@ -145,6 +149,11 @@ export const findingCodes = {
     meaning:
       "An environment variable of the device plugin has a value that cannot be used; NVIDIA's plugin would not start.",
   },
+  "empty-environment": {
+    severity: "warning",
+    meaning:
+      "An environment variable of the device plugin is set but empty; that counts as set and overrides the file.",
+  },
   "flag-overridden": {
     severity: "info",
     meaning: "An environment variable overrides a different value in the device-plugin file.",
@@ -182,6 +191,26 @@ export const findingCodes = {
   },
   "container-failed": { severity: "warning", meaning: "A container ended with an error." },
   // agent
+  "gpu-gone": { severity: "error", meaning: "The driver no longer lists a GPU that a config is about." },
+  "kubelet-behind": {
+    severity: "warning",
+    meaning:
+      "The kubelet does not show the devices it was sent, so nothing that depends on it is done and no success is reported.",
+  },
+  "kubelet-unreachable": {
+    severity: "error",
+    meaning: "The kubelet's sockets do not answer, so nobody can tell who holds what; nothing is changed meanwhile.",
+  },
+  "driver-unreachable": { severity: "error", meaning: "A call to the GPU driver failed." },
+  "api-unreachable": { severity: "error", meaning: "The Kubernetes API does not answer or refuses a call." },
+  "cluster-policy-ignored": {
+    severity: "warning",
+    meaning: "Only the oldest ClusterPolicy counts; this one is ignored.",
+  },
+  "config-map-missing": {
+    severity: "error",
+    meaning: "The ClusterPolicy names a ConfigMap, or expects a key in it, that is not there.",
+  },
   // kubelet
   "device-list-too-long": {
     severity: "warning",
@@ -202,7 +231,8 @@ export const findingCodes = {
   // sharing
   "mig-gpu-not-offered": {
     severity: "warning",
-    meaning: "A GPU is in MIG mode while the MIG strategy is none. No pod could use it as a whole, so it is not offered.",
+    meaning:
+      "A GPU is in MIG mode while the MIG strategy is none. No pod could use it as a whole, so it is not offered.",
   },
   "mig-gpu-empty": {
     severity: "warning",
@@ -220,11 +250,13 @@ export const findingCodes = {
   },
   "resource-pattern-unmatched": {
     severity: "warning",
-    meaning: "The configuration names resources by patterns and none of them matches a device. It keeps its default name.",
+    meaning:
+      "The configuration names resources by patterns and none of them matches a device. It keeps its default name.",
   },
   "resource-name-too-long": {
     severity: "warning",
-    meaning: "A resource name is longer than the 63 characters NVIDIA allows. Beyond what Kubernetes takes it is not offered.",
+    meaning:
+      "A resource name is longer than the 63 characters NVIDIA allows. Beyond what Kubernetes takes it is not offered.",
   },
   "device-id-too-long": {
     severity: "warning",
@@ -236,7 +268,8 @@ export const findingCodes = {
   },
   "shared-device-absent": {
     severity: "warning",
-    meaning: "The configuration shares devices, by index, UUID or number, that the resource does not have on this node.",
+    meaning:
+      "The configuration shares devices, by index, UUID or number, that the resource does not have on this node.",
   },
   "device-shared-twice": {
     severity: "warning",
@@ -245,7 +278,8 @@ export const findingCodes = {
   },
   "mps-not-possible": {
     severity: "error",
-    meaning: "The configuration shares devices by MPS that cannot be shared so. They stay unshared under their plain name.",
+    meaning:
+      "The configuration shares devices by MPS that cannot be shared so. They stay unshared under their plain name.",
   },
   "mps-client-limit": {
     severity: "warning",

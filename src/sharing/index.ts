@@ -1,1 +1,9 @@
-export type * from "./types.ts";
+/** What a node offers of its GPUs, which devices suit a container best, and what a container is given. */
+export { type AllocateRequest, allocate, type CdiExtra, controlNodes } from "./allocate.ts";
+export { isolationOf, isReplica } from "./isolation.ts";
+export { linkScore } from "./link-score.ts";
+export { type MigMinors, parseMigMinors } from "./node-device.ts";
+export { type NodeOffers, type OffersRequest, offers } from "./offers.ts";
+export { type PreferredAllocationRequest, preferredAllocation } from "./preferred.ts";
+export { capacity, shareFindings } from "./shares.ts";
+export type { AllocateAnswer, Device, Isolation, Offer, PairScore, SharingSettings } from "./types.ts";

@@ -33,6 +33,15 @@ export interface Offer {
   readonly failRequestsGreaterThanOne: boolean;
 }
 
+/**
+ * What keeps the holders of a device apart.
+ *
+ * `exclusive`: a whole GPU has one holder. `hardware`: a MIG device of its own, with its own memory and compute slices.
+ * `limited`: limits without walls, as for MPS clients, and for compute instances that share their GPU instance's memory.
+ * `none`: time slices; a holder can take all memory and any error can end the others.
+ */
+export type Isolation = "exclusive" | "hardware" | "limited" | "none";
+
 /** Flags after file, environment and defaults are merged, as far as offers and answers depend on them. */
 export interface SharingSettings {
   readonly migStrategy: MigStrategy;
@@ -48,7 +57,7 @@ export interface SharingSettings {
   readonly sharedDevicesAllocationPolicy: AllocationPolicy;
 }
 
-/** What a container gets (device-plugin.md §4), in the shape of the device plugin API's ContainerAllocateResponse. */
+/** What a container gets, in the shape of the device plugin API's ContainerAllocateResponse (v1beta1). */
 export interface AllocateAnswer {
   readonly envs: Readonly<Record<string, string>>;
   readonly mounts: readonly { readonly containerPath: string; readonly hostPath: string; readonly readOnly: boolean }[];
@@ -62,5 +71,5 @@ export interface AllocateAnswer {
   readonly cdiDevices: readonly string[];
 }
 
-/** How strongly each pair of GPUs of a node is linked; device-plugin.md §3.4 gives the scores. */
+/** How strongly a pair of GPUs of a node is linked: PCIe plus NVLink points, as NVIDIA go-gpuallocator counts them. */
 export type PairScore = (gpuUuid: string, otherGpuUuid: string) => number;

@@ -1,0 +1,107 @@
+/** What is said about a sharing configuration that asks for what the node cannot give as written. */
+import { type Finding, finding } from "../base/index.ts";
+import type { SharedResource } from "../config/index.ts";
+import type { ChosenDevices } from "./chosen-devices.ts";
+import { mpsClientLimit } from "./mps.ts";
+import type { NodeDevice } from "./node-device.ts";
+import type { NamedDevices } from "./strategy.ts";
+import { devicesText, deviceText, resourceSubject } from "./subject.ts";
+
+/** One device as one entry shares it, under the name it gets. */
+export interface Listing {
+  readonly entry: SharedResource;
+  readonly target: string;
+  readonly one: NodeDevice;
+  readonly replicas: number;
+}
+
+/** An entry whose resource the node does not have. */
+export function absentResourceFinding(entry: SharedResource, nodeName: string, named: NamedDevices): Finding {
+  const has = named.size === 0 ? "it has none" : `it has ${[...named.keys()].join(", ")}`;
+  return finding(
+    "shared-resource-absent",
+    resourceSubject(nodeName, entry.name),
+    `${nodeName} has no ${entry.name} to share by ${entry.replicas}; ${has}`,
+    { place: entry.place, evidence: { resources: [...named.keys()] } },
+  );
+}
+
+/** An entry that names devices, or a number of them, which the resource does not have. */
+export function absentDeviceFinding(chosen: ChosenDevices, devices: readonly NodeDevice[], nodeName: string): Finding {
+  const { entry, absent, short } = chosen;
+  const wanted =
+    short > 0
+      ? `${short + chosen.devices.length} devices of ${entry.name} are to be shared and ${nodeName} has ${chosen.devices.length} to choose from`
+      : `${entry.name} of ${nodeName} has no device ${absent.join(", ")}`;
+  return finding(
+    "shared-device-absent",
+    resourceSubject(nodeName, entry.name),
+    `${wanted}; ${chosen.devices.length === 0 ? "nothing is" : `${devicesText(chosen.devices)} is`} shared by this entry`,
+    {
+      remedy: `name devices that exist: ${devices.map(({ device }) => device.index).join(", ")}`,
+      place: entry.place,
+      evidence: { absent, short },
+    },
+  );
+}
+
+/** Devices listed more than once: under one name with different numbers, or under several names. */
+export function listedTwiceFindings(listings: readonly Listing[], nodeName: string): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const [one, list] of Map.groupBy(listings, (listing) => listing.one)) {
+    const [first] = list;
+    const last = list.at(-1);
+    if (first === undefined || last === undefined || list.length < 2) continue;
+    const targets = new Set(list.map(({ target }) => target));
+    const text = list.map(({ target, replicas }) => `${replicas} of ${target}`).join(" and ");
+    const outcome =
+      targets.size === 1
+        ? `the larger number, ${Math.max(...list.map(({ replicas }) => replicas))}, counts`
+        : "all of them take from the same device";
+    findings.push(
+      finding(
+        "device-shared-twice",
+        resourceSubject(nodeName, first.entry.name),
+        `${deviceText(one)} of ${nodeName} is shared as ${text}; ${outcome}`,
+        { remedy: "list each device in one entry only", place: last.entry.place },
+      ),
+    );
+  }
+  return findings;
+}
+
+/** Devices that MPS cannot share, one finding for each reason. */
+export function mpsObstacleFindings(
+  entry: SharedResource,
+  obstacles: readonly { readonly one: NodeDevice; readonly obstacle: string | undefined }[],
+  nodeName: string,
+): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const [obstacle, list] of Map.groupBy(obstacles, (each) => each.obstacle)) {
+    if (obstacle === undefined) continue;
+    const devices = list.map(({ one }) => one);
+    findings.push(
+      finding(
+        "mps-not-possible",
+        resourceSubject(nodeName, entry.name),
+        `${devicesText(devices)} of ${nodeName} cannot be shared by MPS: ${obstacle}; it stays unshared as ${entry.name}`,
+        {
+          remedy: "use timeSlicing for this resource, or set flags.mpsRoot if that is what is missing",
+          place: entry.place,
+          evidence: { devices: devices.map(({ device }) => device.id) },
+        },
+      ),
+    );
+  }
+  return findings;
+}
+
+/** More replicas than MPS has clients. */
+export function clientLimitFinding(entry: SharedResource, nodeName: string): Finding {
+  return finding(
+    "mps-client-limit",
+    resourceSubject(nodeName, entry.name),
+    `${entry.replicas} MPS shares are asked for ${entry.name} of ${nodeName} and an MPS server takes ${mpsClientLimit} clients; ${mpsClientLimit} are offered`,
+    { remedy: `set replicas to ${mpsClientLimit} or less`, place: entry.place },
+  );
+}
