@@ -1,5 +1,14 @@
 /** What a GPU is: the catalogue of models, MIG geometry, the driver port and the simulated driver. */
 export {
+  catalogue,
+  type FoundModel,
+  findModel,
+  instanceMemoryMiB,
+  type ModelEvidence,
+  modelById,
+  modelOf,
+} from "./catalogue.ts";
+export {
   type ComputeInstance,
   DriverError,
   type Gpu,
