@@ -87,7 +87,7 @@ export function readList(reader: FieldReader, path: FieldPath, value: unknown): 
 }
 
 export function isInteger(value: unknown): value is number {
-  return Number.isInteger(value);
+  return Number.isSafeInteger(value);
 }
 
 /** Reports a value of the wrong type in the words of Go's decoder, which people search for. */

@@ -1,5 +1,10 @@
 /** NVIDIA's file formats and Kubernetes manifests: text to typed values, or findings with file, line and column. */
+export { devicePluginEnvironment, readClusterPolicy } from "./cluster-policy.ts";
 export { deviceFilterOf } from "./device-filter.ts";
+export { parseDevicePluginConfig } from "./device-plugin.ts";
+export { parseDeviceRef } from "./device-refs.ts";
+export { effectiveFlags, type MergedFlags, type VariablePlace } from "./effective-flags.ts";
+export { type GoDuration, parseGoDuration } from "./go-duration.ts";
 export { type EmbeddedFile, embeddedFile, type FileText, readManifests } from "./manifests.ts";
 export { parseMigParted, selectMigConfig } from "./mig-parted.ts";
 export {
@@ -8,8 +13,10 @@ export {
   type MigProfileNameRead,
   parseMigProfileName,
 } from "./mig-profile-name.ts";
+export { type PickedConfig, type PickRequest, pickDevicePluginConfig } from "./pick-device-plugin-config.ts";
 export type { FieldPath, PlaceAt } from "./places.ts";
 export { type ContentKind, configMapContents, recogniseText } from "./recognise.ts";
+export { patternMatches } from "./resource-names.ts";
 export type {
   AllocationPolicy,
   ClusterPolicyConfig,
@@ -31,3 +38,4 @@ export type {
   WantedMig,
 } from "./types.ts";
 export { type WantedMigResult, wantedMig } from "./wanted-mig.ts";
+export { yamlText } from "./yaml-text.ts";

@@ -1,0 +1,168 @@
+/**
+ * Merges the flags of a device-plugin file with the plugin's environment and its built-in defaults, as NVIDIA
+ * k8s-device-plugin api/config/v1/flags.go (updateFromCLIFlag) does over urfave/cli.
+ */
+import { type Finding, type FindingCode, finding, type Place } from "../base/index.ts";
+import {
+  allocationPolicies,
+  deviceIdStrategies,
+  deviceListStrategies,
+  discoveryStrategies,
+  migStrategies,
+} from "./device-plugin-flags.ts";
+import { orList } from "./field-reader.ts";
+import type { DeviceListStrategy, EffectiveFlags, PluginFlags } from "./types.ts";
+
+export interface MergedFlags {
+  readonly flags: EffectiveFlags;
+  readonly findings: readonly Finding[];
+}
+
+/** Where a variable is set, when it is known. */
+export type VariablePlace = (variable: string) => Place | undefined;
+
+const trueWords = ["1", "t", "T", "true", "TRUE", "True"];
+const falseWords = ["0", "f", "F", "false", "FALSE", "False"];
+
+/**
+ * The flags that apply: environment over file over default. A variable that cannot be used, at which NVIDIA's plugin
+ * would exit, is an error and the file's value stays.
+ */
+export function effectiveFlags(
+  file: PluginFlags,
+  env: ReadonlyMap<string, string>,
+  placeOf: VariablePlace = () => undefined,
+): MergedFlags {
+  const merge = merger(env, placeOf);
+  const driverRoot = merge.text(["NVIDIA_DRIVER_ROOT"], file.nvidiaDriverRoot, "/");
+  const flags: EffectiveFlags = {
+    migStrategy: merge.choice(["MIG_STRATEGY"], file.migStrategy, {
+      allowed: migStrategies,
+      refusal: "unknown MIG strategy",
+      standard: "none",
+    }),
+    failOnInitError: merge.truth(["FAIL_ON_INIT_ERROR"], file.failOnInitError, "true"),
+    mpsRoot: merge.text(["MPS_ROOT"], file.mpsRoot, ""),
+    nvidiaDriverRoot: driverRoot,
+    // Unset or empty, the devices are looked for where the driver is.
+    nvidiaDevRoot: merge.text(["NVIDIA_DEV_ROOT"], file.nvidiaDevRoot, "") || driverRoot,
+    gdrcopyEnabled: merge.truth(["GDRCOPY_ENABLED"], file.gdrcopyEnabled, "false"),
+    gdsEnabled: merge.truth(["GDS_ENABLED"], file.gdsEnabled, "false"),
+    mofedEnabled: merge.truth(["MOFED_ENABLED"], file.mofedEnabled, "false"),
+    deviceDiscoveryStrategy: merge.choice(["DEVICE_DISCOVERY_STRATEGY"], file.deviceDiscoveryStrategy, {
+      allowed: discoveryStrategies,
+      refusal: "invalid --device-discovery-strategy option",
+      standard: "auto",
+    }),
+    passDeviceSpecs: merge.truth(["PASS_DEVICE_SPECS"], file.passDeviceSpecs, "false"),
+    deviceListStrategy: merge.strategies(["DEVICE_LIST_STRATEGY"], file.deviceListStrategy),
+    deviceIdStrategy: merge.choice(["DEVICE_ID_STRATEGY"], file.deviceIdStrategy, {
+      allowed: deviceIdStrategies,
+      refusal: "invalid --device-id-strategy option",
+      standard: "uuid",
+    }),
+    cdiAnnotationPrefix: merge.text(["CDI_ANNOTATION_PREFIX"], file.cdiAnnotationPrefix, "cdi.k8s.io/"),
+    nvidiaCtkPath: merge.text(["NVIDIA_CDI_HOOK_PATH", "NVIDIA_CTK_PATH"], file.nvidiaCtkPath, "/usr/bin/nvidia-ctk"),
+    containerDriverRoot: merge.text(
+      ["DRIVER_ROOT_CTR_PATH", "CONTAINER_DRIVER_ROOT"],
+      file.containerDriverRoot,
+      "/driver-root",
+    ),
+    sharedDevicesAllocationPolicy: merge.choice(
+      ["SHARED_DEVICES_ALLOCATION_POLICY"],
+      file.sharedDevicesAllocationPolicy,
+      {
+        allowed: allocationPolicies,
+        refusal: "invalid --shared-devices-allocation-policy option",
+        standard: "distributed",
+      },
+    ),
+  };
+  return { flags, findings: merge.findings };
+}
+
+interface WordRule<T extends string> {
+  readonly allowed: readonly T[];
+  /** In the plugin's words. */
+  readonly refusal: string;
+  readonly standard: T;
+}
+
+/** Merges one flag each; the names of a flag's variables are tried in order and the first one set counts. */
+interface Merger {
+  readonly findings: readonly Finding[];
+  text(variables: readonly string[], fromFile: string | undefined, standard: string): string;
+  truth(variables: readonly string[], fromFile: boolean | undefined, standard: "true" | "false"): boolean;
+  choice<T extends string>(variables: readonly string[], fromFile: T | undefined, rule: WordRule<T>): T;
+  strategies(
+    variables: readonly string[],
+    fromFile: readonly DeviceListStrategy[] | undefined,
+  ): readonly DeviceListStrategy[];
+}
+
+type Refuse = (reason: string, remedy: string) => undefined;
+
+function merger(env: ReadonlyMap<string, string>, placeOf: VariablePlace): Merger {
+  const findings: Finding[] = [];
+  const report = (code: FindingCode, variable: string, [message, remedy]: readonly [string, string]): void => {
+    const subject = { kind: "config", name: `environment variable ${variable}` } as const;
+    findings.push(finding(code, subject, message, { remedy, place: placeOf(variable) }));
+  };
+  const merged = <T>(
+    variables: readonly string[],
+    fromFile: T | undefined,
+    parse: (text: string, refuse: Refuse) => T | undefined,
+  ): T | undefined => {
+    const variable = variables.find((name) => env.has(name));
+    if (variable === undefined) return fromFile;
+    const text = env.get(variable) ?? "";
+    const value = parse(text, (reason, remedy) => {
+      report("bad-environment", variable, [`${variable}="${text}": ${reason}`, remedy]);
+    });
+    if (value === undefined) return fromFile;
+    if (text === "") {
+      report("empty-environment", variable, [
+        `${variable} is set but empty, which counts as "${value}"`,
+        `unset ${variable}`,
+      ]);
+    }
+    if (fromFile !== undefined && String(fromFile) !== String(value)) {
+      const message = `${variable}="${text}" overrides ${fromFile} of the file`;
+      report("flag-overridden", variable, [message, `unset ${variable} if the file shall decide`]);
+    }
+    return value;
+  };
+  return {
+    findings,
+    text: (variables, fromFile, standard) => merged(variables, fromFile, (text) => text) ?? standard,
+    truth: (variables, fromFile, standard) => merged(variables, fromFile, parseTruth) ?? standard === "true",
+    choice: (variables, fromFile, rule) =>
+      merged(variables, fromFile, (text, refuse) => parseChoice(text, rule, refuse)) ?? rule.standard,
+    strategies: (variables, fromFile) => merged(variables, fromFile, parseStrategies) ?? ["envvar"],
+  };
+}
+
+/** Go's strconv.ParseBool; urfave/cli takes an empty text as false. */
+function parseTruth(text: string, refuse: Refuse): boolean | undefined {
+  if (text === "" || falseWords.includes(text)) return false;
+  return trueWords.includes(text) ? true : refuse("could not parse as bool value", "use true or false");
+}
+
+function parseChoice<T extends string>(text: string, { allowed, refusal }: WordRule<T>, refuse: Refuse): T | undefined {
+  return allowed.find((word) => word === text) ?? refuse(`${refusal}: ${text}`, `use ${orList(allowed)}`);
+}
+
+/** Unlike the file's text form, the variable is split at commas. */
+function parseStrategies(text: string, refuse: Refuse): readonly DeviceListStrategy[] | undefined {
+  const known: DeviceListStrategy[] = [];
+  for (const part of text.split(",")) {
+    const name = part.trim();
+    const strategy = deviceListStrategies.find((one) => one === name);
+    if (strategy === undefined) {
+      const reason = `invalid --device-list-strategy option: invalid strategy: ${name}`;
+      return refuse(reason, `use ${orList(deviceListStrategies)}, several with commas`);
+    }
+    known.push(strategy);
+  }
+  return known;
+}
