@@ -1,6 +1,9 @@
 /**
  * Reads `gpu-models.json` into typed models. The file is part of the source, so a field that does not fit is an error.
+ *
+ * `null` in the file is "not published in any source found" and becomes `undefined`, never zero.
  */
+import { TrancheError } from "../base/index.ts";
 import raw from "./gpu-models.json" with { type: "json" };
 import type {
   ComputeInstanceProfile,
@@ -10,52 +13,114 @@ import type {
   GpuModel,
   MigGeometry,
   MigProfile,
+  ModelConfidenceWord,
 } from "./model.ts";
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** A model whose MIG layout nobody has published: it is known to be MIG capable and cannot be simulated so. */
+/** A model that can do MIG but whose layout nobody has published, so that it cannot be simulated. */
 export interface IncompleteModel {
   readonly nvmlName: string;
-  /** What is missing, in a sentence. */
+  /** Tells it from a model of the same name, for example `DGX Station`. */
+  readonly variant: string | undefined;
+  readonly pciDeviceIds: readonly string[];
+  /** What is missing, in sentences. */
   readonly why: string;
 }
 
-/** All models of the file, aliases after them, each alias sharing the figures of the model it names. */
+type Json = Readonly<Record<string, unknown>>;
+
+const confidenceWords: readonly Confidence[] = ["captured", "documented", "sibling", "unknown"];
+const modelConfidenceWords: readonly ModelConfidenceWord[] = [
+  "high",
+  "medium",
+  "low",
+  "derived",
+  "partly captured",
+  "unknown",
+];
+
+/** All models of the file, then its aliases: other product names for the layout and figures of a model. */
 export function readModels(): readonly GpuModel[] {
-  const models = raw.models.map((json) => readModel(json));
-  const aliases = raw.aliases.map((json): GpuModel => {
-    const base = models.find((model) => model.id === json.geometryOf);
-    if (base === undefined) throw new Error(`catalogue: alias ${json.nvmlName} names no model`);
-    const id = json.nvmlName
-      .toLowerCase()
-      .replace(/^nvidia /, "")
-      .replaceAll(" ", "-");
-    const own = { id, nvmlName: json.nvmlName, pciDeviceIds: json.pciDeviceIds, nvlink: json.nvlink };
-    return { ...base, ...own, otherNvmlNames: [], pciSubsystemIds: [] };
-  });
-  return [...models, ...aliases];
+  const models = objects(raw, "models").map(readModel);
+  return [...models, ...objects(raw, "aliases").map((json) => readAlias(json, models))];
 }
 
-/** Models that are known by name only. */
+/** The models that are known but incomplete. */
 export function readIncompleteModels(): readonly IncompleteModel[] {
-  return raw.incompleteModels.map(({ nvmlName, why }) => ({ nvmlName, why }));
+  return objects(raw, "incompleteModels").map((json) => ({
+    nvmlName: text(json, "nvmlName"),
+    variant: maybeText(json, "variant"),
+    pciDeviceIds: texts(json, "pciDeviceIds"),
+    why: text(json, "why"),
+  }));
 }
 
 function readModel(json: Json): GpuModel {
-  const mig = json["mig"];
+  const confidence = object(json, "confidence");
+  const word = (key: string): ModelConfidenceWord => oneOf(modelConfidenceWords, confidence, key);
   return {
     id: text(json, "id"),
     nvmlName: text(json, "nvmlName"),
     otherNvmlNames: texts(json, "otherNvmlNames"),
+    marketingName: text(json, "marketingName"),
+    aliasOf: undefined,
     architecture: text(json, "architecture"),
     computeCapability: text(json, "computeCapability"),
     pciDeviceIds: texts(json, "pciDeviceIds"),
     pciSubsystemIds: texts(json, "pciSubsystemIds"),
     memoryMiB: count(json, "memoryMiB"),
     multiprocessors: maybeCount(json, "smCount"),
+    memoryBandwidthGBPerSecond: maybeCount(json, "memoryBandwidthGBs"),
     nvlink: json["nvlink"] === true,
-    mig: mig === null ? undefined : readGeometry(object(mig, "mig")),
+    nvlinkNote: maybeText(json, "nvlinkNote"),
+    minDriverForMig: maybeText(json, "minDriverForMig"),
+    mig: json["mig"] === null ? undefined : readGeometry(object(json, "mig")),
+    confidence: {
+      identity: word("identity"),
+      base: word("base"),
+      geometry: word("geometry"),
+      figures: word("figures"),
+    },
+    notes: texts(json, "notes"),
+  };
+}
+
+/**
+ * An alias takes everything from its model and vouches for none of it: its figures were read off another card, so
+ * what is "captured" there is "sibling" here.
+ */
+function readAlias(json: Json, models: readonly GpuModel[]): GpuModel {
+  const nvmlName = text(json, "nvmlName");
+  const base = models.find((model) => model.id === json["geometryOf"]);
+  if (base === undefined) throw broken("geometryOf", `of ${nvmlName} names no model`);
+  const word = oneOf(modelConfidenceWords, json, "confidence");
+  return {
+    ...base,
+    id: nvmlName.toLowerCase().replaceAll(" ", "-"),
+    nvmlName,
+    otherNvmlNames: [],
+    marketingName: nvmlName,
+    aliasOf: base.id,
+    pciDeviceIds: texts(json, "pciDeviceIds"),
+    pciSubsystemIds: [],
+    nvlink: json["nvlink"] === true,
+    mig: base.mig === undefined ? undefined : { ...base.mig, profiles: base.mig.profiles.map(asSibling) },
+    confidence: { identity: word, base: word, geometry: word, figures: word },
+    notes: [text(json, "note")],
+  };
+}
+
+function asSibling(profile: MigProfile): MigProfile {
+  const lower = (one: Confidence): Confidence => (one === "unknown" ? "unknown" : "sibling");
+  const { placements, memory, multiprocessors, engines, ci } = profile.confidence;
+  return {
+    ...profile,
+    confidence: {
+      placements: lower(placements),
+      memory: lower(memory),
+      multiprocessors: lower(multiprocessors),
+      engines: lower(engines),
+      ci: lower(ci),
+    },
   };
 }
 
@@ -64,7 +129,9 @@ function readGeometry(json: Json): MigGeometry {
     name: text(json, "geometry"),
     memorySlices: count(json, "memorySlices"),
     computeSlices: count(json, "computeSlices"),
-    engineTotals: readEngines(json, "engineTotals"),
+    multiprocessors: maybeCount(json, "multiprocessorsInMig"),
+    engineTotals: readEngines(object(json, "engineTotals")),
+    engineFallbackModelId: maybeText(json, "engineFallbackModel"),
     exclusions: objects(json, "exclusions").map(readExclusion),
     profiles: objects(json, "giProfiles").map(readProfile),
   };
@@ -72,34 +139,38 @@ function readGeometry(json: Json): MigGeometry {
 
 function readExclusion(json: Json): Exclusion {
   const common = { profiles: texts(json, "profiles"), reason: text(json, "reason") };
-  const rule = text(json, "rule");
-  if (rule === "at-most-one-in-total") return { rule, ...common };
-  if (rule === "only-alongside") return { rule, ...common, alongside: texts(json, "alongside") };
-  throw new Error(`catalogue: unknown exclusion rule ${rule}`);
+  const rule = oneOf(["at-most-one-in-total", "only-alongside"], json, "rule");
+  return rule === "only-alongside" ? { rule, ...common, alongside: texts(json, "alongside") } : { rule, ...common };
 }
 
 function readProfile(json: Json): MigProfile {
-  const confidence = object(json["confidence"], "confidence");
+  const confidence = object(json, "confidence");
+  const word = (key: string): Confidence => oneOf(confidenceWords, confidence, key);
+  const memorySlices = count(json, "memorySlices");
+  if (count(json, "placementSize") !== memorySlices) throw broken("placementSize", "is not memorySlices");
   return {
     name: text(json, "name"),
     nvmlProfileId: count(json, "nvmlProfileId"),
     smiProfileId: count(json, "smiProfileId"),
     computeSlices: count(json, "computeSlices"),
-    memorySlices: count(json, "memorySlices"),
+    memorySlices,
     memoryMiB: maybeCount(json, "memoryMiB"),
     memoryMiBShare: count(json, "memoryMiBShare"),
+    observedMemoryMiB: counts(json, "memoryMiBObserved"),
+    otherNames: texts(json, "otherNamesSeen"),
+    sinceDriver: maybeText(json, "sinceDriver"),
     multiprocessors: maybeCount(json, "multiprocessors"),
-    engines: readEngines(json, "engines"),
+    engines: readEngines(object(json, "engines")),
     maxInstances: count(json, "maxInstances"),
     attributes: texts(json, "attributes"),
     starts: counts(json, "placementStarts"),
     computeInstanceProfiles: objects(json, "ciProfiles").map(readComputeInstanceProfile),
     confidence: {
-      placements: readConfidence(confidence, "placements"),
-      memory: readConfidence(confidence, "memory"),
-      multiprocessors: readConfidence(confidence, "multiprocessors"),
-      engines: readConfidence(confidence, "engines"),
-      ci: readConfidence(confidence, "ci"),
+      placements: word("placements"),
+      memory: word("memory"),
+      multiprocessors: word("multiprocessors"),
+      engines: word("engines"),
+      ci: word("ci"),
     },
   };
 }
@@ -117,64 +188,82 @@ function readComputeInstanceProfile(json: Json): ComputeInstanceProfile {
   };
 }
 
-function readEngines(json: Json, key: string): Engines {
-  const engines = object(json[key], key);
+function readEngines(json: Json): Engines {
   return {
-    copy: maybeCount(engines, "copy"),
-    decoder: maybeCount(engines, "decoder"),
-    encoder: maybeCount(engines, "encoder"),
-    jpeg: maybeCount(engines, "jpeg"),
-    ofa: maybeCount(engines, "ofa"),
+    copy: maybeCount(json, "copy"),
+    decoder: maybeCount(json, "decoder"),
+    encoder: maybeCount(json, "encoder"),
+    jpeg: maybeCount(json, "jpeg"),
+    ofa: maybeCount(json, "ofa"),
   };
 }
 
-function readConfidence(json: Json, key: string): Confidence {
-  const value = json[key];
-  if (value === null || value === undefined || value === "unknown") return "unknown";
-  if (value === "captured" || value === "documented" || value === "sibling") return value;
-  throw new Error(`catalogue: unknown confidence ${String(value)}`);
+function broken(key: string, problem: string): TrancheError {
+  return new TrancheError("catalogue-broken", `gpu-models.json: ${key} ${problem}`);
 }
 
-function object(value: unknown, key: string): Json {
-  if (typeof value !== "object" || value === null) throw new Error(`catalogue: ${key} is no object`);
+function asObject(value: unknown, key: string): Json {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw broken(key, "is no object");
   return Object.fromEntries(Object.entries(value));
 }
 
+function object(json: Json, key: string): Json {
+  return asObject(json[key], key);
+}
+
+/** An absent list is an empty one. */
 function list(json: Json, key: string): readonly unknown[] {
-  const value = json[key];
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw new Error(`catalogue: ${key} is no list`);
+  const value = json[key] ?? [];
+  if (!Array.isArray(value)) throw broken(key, "is no list");
   return value;
 }
 
 function objects(json: Json, key: string): readonly Json[] {
-  return list(json, key).map((one) => object(one, key));
+  return list(json, key).map((one) => asObject(one, key));
 }
 
 function texts(json: Json, key: string): readonly string[] {
-  return list(json, key).map((one) => String(one));
+  return list(json, key).map((one) => {
+    if (typeof one !== "string") throw broken(key, "has an entry that is no text");
+    return one;
+  });
 }
 
 function counts(json: Json, key: string): readonly number[] {
-  return list(json, key).map((one) => Number(one));
+  return list(json, key).map((one) => {
+    if (typeof one !== "number") throw broken(key, "has an entry that is no number");
+    return one;
+  });
 }
 
-function text(json: Json, key: string): string {
-  const value = json[key];
-  if (typeof value !== "string") throw new Error(`catalogue: ${key} is no text`);
+function maybeText(json: Json, key: string): string | undefined {
+  const value = json[key] ?? undefined;
+  if (value !== undefined && typeof value !== "string") throw broken(key, "is no text");
   return value;
 }
 
-/** `null` is "not published". */
+function text(json: Json, key: string): string {
+  const value = maybeText(json, key);
+  if (value === undefined) throw broken(key, "is missing");
+  return value;
+}
+
 function maybeCount(json: Json, key: string): number | undefined {
-  const value = json[key];
-  if (value === null || value === undefined) return undefined;
-  if (typeof value !== "number") throw new Error(`catalogue: ${key} is no number`);
+  const value = json[key] ?? undefined;
+  if (value !== undefined && typeof value !== "number") throw broken(key, "is no number");
   return value;
 }
 
 function count(json: Json, key: string): number {
   const value = maybeCount(json, key);
-  if (value === undefined) throw new Error(`catalogue: ${key} is missing`);
+  if (value === undefined) throw broken(key, "is missing");
   return value;
+}
+
+/** One of a few words; nothing at all is "unknown" where that is one of them. */
+function oneOf<Word extends string>(words: readonly Word[], json: Json, key: string): Word {
+  const value = json[key] ?? "unknown";
+  const word = words.find((one) => one === value);
+  if (word === undefined) throw broken(key, `is ${JSON.stringify(value)}, not one of ${words.join(", ")}`);
+  return word;
 }

@@ -22,7 +22,10 @@ export interface ComputeInstance {
 
 /** A GPU instance as it stands on a GPU. */
 export interface GpuInstance {
-  /** The driver's number for it; not a counter (mig-manager.md §5.1). */
+  /**
+   * The driver's number for it; not a counter. On chips since GA100 it numbers a binary tree over the memory slices
+   * (NVIDIA open-gpu-kernel-modules, kmigmgr_ga100.c, `kmigmgrSwizzIdToSpan_GA100`), but boards differ in its order.
+   */
   readonly id: number;
   readonly profile: MigProfile;
   readonly placement: Placement;
@@ -124,6 +127,8 @@ export class DriverError extends TrancheError {
 /** Every method throws `DriverError` when the driver refuses. */
 export interface GpuDriver {
   readonly driverVersion: string;
+  /** True when no figure it tells is a measured one. */
+  readonly simulated: boolean;
   /** All GPUs in index order, as they are now. */
   list(): Promise<readonly Gpu[]>;
   /** Processes with memory on the GPU, whole or cut. */

@@ -1,13 +1,15 @@
 /** What a GPU is: the catalogue of models, MIG geometry, the driver port and the simulated driver. */
 export {
   catalogue,
-  type FoundModel,
-  findModel,
+  incompleteModels,
   instanceMemoryMiB,
   type ModelEvidence,
   modelById,
+  modelByNvmlName,
   modelOf,
 } from "./catalogue.ts";
+export type { IncompleteModel } from "./catalogue-data.ts";
+export { type FoundModel, findModel, type ModelQuestion } from "./catalogue-search.ts";
 export {
   type ComputeInstance,
   DriverError,
@@ -33,7 +35,16 @@ export {
   profileCounts,
   validLayouts,
 } from "./geometry-layouts.ts";
-export { bitCount, countsKey, type LayoutSpace, layoutOf, layoutSpace, maskOf } from "./geometry-space.ts";
+export { bitCount, type LayoutSpace, layoutOf, layoutSpace, layoutsHolding, maskOf } from "./geometry-space.ts";
+export {
+  canonicalMigProfileName,
+  type MigNameParts,
+  migDeviceName,
+  migGigabytes,
+  migProductName,
+  parseMigProfileName,
+  resourceNameOf,
+} from "./mig-name.ts";
 export type {
   ComputeInstanceProfile,
   Confidence,
@@ -43,6 +54,18 @@ export type {
   Layout,
   MigGeometry,
   MigProfile,
+  ModelConfidence,
+  ModelConfidenceWord,
   PlacedProfile,
   Placement,
 } from "./model.ts";
+export type { DriverMethod, InjectedFault } from "./simulated/call-ledger.ts";
+export { CudaNoDeviceError, CudaOutOfMemoryError, type MemoryHolder } from "./simulated/cuda-error.ts";
+export type { ProcessEnd, SimulatedProcess } from "./simulated/gpu-memory.ts";
+export {
+  type ProcessRequest,
+  type SimulatedChange,
+  SimulatedDriver,
+  type SimulatedDriverOptions,
+  type XidRequest,
+} from "./simulated/simulated-driver.ts";

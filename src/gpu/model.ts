@@ -7,6 +7,17 @@
 /** How far a figure can be trusted: read off a real card, from NVIDIA's text or source, copied from a sibling, or not known. */
 export type Confidence = "captured" | "documented" | "sibling" | "unknown";
 
+/** How far the facts about a whole model can be trusted: names and PCI ids, memory and SMs, layout, figures per instance. */
+export interface ModelConfidence {
+  readonly identity: ModelConfidenceWord;
+  readonly base: ModelConfidenceWord;
+  readonly geometry: ModelConfidenceWord;
+  readonly figures: ModelConfidenceWord;
+}
+
+/** `derived` is copied from a sibling model. */
+export type ModelConfidenceWord = "high" | "medium" | "low" | "derived" | "partly captured" | "unknown";
+
 /** Numbers of engines; `undefined` where no source tells. */
 export interface Engines {
   readonly copy: number | undefined;
@@ -50,6 +61,12 @@ export interface MigProfile {
   readonly memoryMiB: number | undefined;
   /** The card's memory by arithmetic share: an upper bound, the stand-in where `memoryMiB` is unknown. */
   readonly memoryMiBShare: number;
+  /** Other values of `memoryMiB` seen with other drivers, boards or hypervisors. */
+  readonly observedMemoryMiB?: readonly number[];
+  /** Names that other drivers gave the same profile, for example `7g.79gb`. */
+  readonly otherNames?: readonly string[];
+  /** The first driver branch that has it, for example `R525`, where it came after the model's first one. */
+  readonly sinceDriver?: string | undefined;
   readonly multiprocessors: number | undefined;
   readonly engines: Engines;
   readonly maxInstances: number;
@@ -78,7 +95,11 @@ export interface MigGeometry {
   readonly name: string;
   readonly memorySlices: number;
   readonly computeSlices: number;
+  /** SMs that can be used while MIG is on; `undefined` where no source tells. */
+  readonly multiprocessors?: number | undefined;
   readonly engineTotals: Engines;
+  /** Id of a model whose engine numbers are the best guess where this one's are unknown. */
+  readonly engineFallbackModelId?: string | undefined;
   readonly exclusions: readonly Exclusion[];
   readonly profiles: readonly MigProfile[];
 }
@@ -89,6 +110,10 @@ export interface GpuModel {
   /** As NVML and nvidia-smi report it, for example `NVIDIA A100-SXM4-80GB`. */
   readonly nvmlName: string;
   readonly otherNvmlNames: readonly string[];
+  /** As NVIDIA sells it, for example `NVIDIA A100 80GB SXM4`. */
+  readonly marketingName: string;
+  /** Id of the model whose layout and figures this one shares, when it is another product name for them. */
+  readonly aliasOf: string | undefined;
   readonly architecture: string;
   /** For example `8.0`. */
   readonly computeCapability: string;
@@ -98,9 +123,19 @@ export interface GpuModel {
   /** What NVML reports for the whole card. */
   readonly memoryMiB: number;
   readonly multiprocessors: number | undefined;
+  /** Peak of the data sheet, in GB/s; `undefined` where no source tells. */
+  readonly memoryBandwidthGBPerSecond: number | undefined;
+  /** Whether the product can be linked at all: by switch, by bridge or to its CPU. */
   readonly nvlink: boolean;
+  /** How, where it is not the usual way of its board. */
+  readonly nvlinkNote: string | undefined;
+  /** The first driver that can do MIG on it. */
+  readonly minDriverForMig: string | undefined;
   /** `undefined` when the model cannot be cut. */
   readonly mig: MigGeometry | undefined;
+  readonly confidence: ModelConfidence;
+  /** What a reader should know beside the figures, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** A profile at a start: where an instance could stand. */
