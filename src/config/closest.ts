@@ -2,14 +2,17 @@
  * Which known word a misspelt one was probably meant to be.
  */
 
-/** Up to three of `known` that are near enough to `word` to be worth suggesting, nearest first. */
+/** Those of `known` that are nearest to `word`, at most three; none when even they are too far off to suggest. */
 export function closestWords(word: string, known: Iterable<string>): readonly string[] {
   const plain = word.toLowerCase();
-  const limit = Math.max(2, Math.floor(word.length / 3));
-  return [...known]
-    .map((candidate) => ({ candidate, distance: editDistance(plain, candidate.toLowerCase()) }))
-    .filter(({ distance }) => distance <= limit)
-    .sort((a, b) => a.distance - b.distance)
+  const distances = [...known].map((candidate) => ({
+    candidate,
+    distance: editDistance(plain, candidate.toLowerCase()),
+  }));
+  const least = Math.min(...distances.map(({ distance }) => distance));
+  if (least > Math.max(2, Math.floor(word.length / 3))) return [];
+  return distances
+    .filter(({ distance }) => distance === least)
     .slice(0, 3)
     .map(({ candidate }) => candidate);
 }

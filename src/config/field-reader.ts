@@ -61,7 +61,7 @@ export function readString(reader: FieldReader, path: FieldPath, value: unknown)
   const scalar = typeof value === "number" || typeof value === "boolean";
   return mistyped(reader, path, value, {
     type: "string",
-    remedy: scalar ? `put the value in quotes: ${fieldName(path)}: "${value}"` : "write a string",
+    remedy: scalar ? `put the value in quotes: ${path.at(-1) ?? ""}: "${value}"` : "write a string",
   });
 }
 
@@ -97,7 +97,8 @@ export function mistyped(
   value: unknown,
   wanted: { readonly type: string; readonly remedy: string },
 ): undefined {
-  const message = `cannot unmarshal ${jsonType(value)} into '${fieldName(path)}' of type ${wanted.type}`;
+  const where = path.length === 0 ? "the document" : `'${fieldName(path)}'`;
+  const message = `cannot unmarshal ${jsonType(value)} into ${where} of type ${wanted.type}`;
   reader.report("bad-value", reader.placeOf(path), message, wanted.remedy);
   return undefined;
 }

@@ -137,9 +137,12 @@ function readEntry(reader: FieldReader, path: FieldPath, value: unknown): MigCon
     migEnabled,
     migDevices,
     place: reader.placeOf(path),
-    // The file may spell a profile differently from its canonical name.
-    placeOf: ([field, step, ...rest]) =>
-      reader.placeOf([...path, ...[field, written.get(`${step}`) ?? step, ...rest].filter((one) => one !== undefined)]),
+    placeOf: ([field, step, ...rest]) => {
+      const at = [field, step, ...rest].filter((one) => one !== undefined);
+      // The file may spell a profile differently from its canonical name; its name is what people look for.
+      if (field !== "mig-devices" || step === undefined) return reader.placeOf([...path, ...at]);
+      return reader.keyPlaceOf([...path, field, written.get(`${step}`) ?? step]);
+    },
   };
 }
 

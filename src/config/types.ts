@@ -20,7 +20,7 @@ export interface MigConfigEntry {
   /** MIG device name to count; both GPU instance names (`3g.40gb`) and compute instance names (`1c.3g.40gb`). */
   readonly migDevices: ReadonlyMap<string, number>;
   readonly place: Place;
-  /** The place of a field of the entry, for example `["mig-devices", "1g.10gb"]` or `["device-filter", 0]`. */
+  /** The place of a field of the entry: `["devices", 0]` of that item, `["mig-devices", "1g.10gb"]` of that name. */
   placeOf(path: readonly (string | number)[]): Place;
 }
 
