@@ -26,6 +26,33 @@ export const findingCodes = {
     meaning: "A GPU model is known to support MIG, but its layout is not published, so it cannot be simulated.",
   },
   "unknown-gpu-model": { severity: "error", meaning: "No GPU of this name is in the catalogue." },
+  "default-fleet": {
+    severity: "info",
+    meaning: "No node is declared, so `tranche up` simulates a small default fleet.",
+  },
+  "manifest-refused": { severity: "error", meaning: "The API server refuses a manifest." },
+  "kind-not-served": {
+    severity: "warning",
+    meaning: "The embedded cluster does not serve this kind of object; the manifest is left out.",
+  },
+  "kind-not-run": {
+    severity: "warning",
+    meaning: "The embedded cluster stores this kind of object but has no controller that acts on it.",
+  },
+  "namespace-created": { severity: "info", meaning: "A namespace that manifests name but do not declare was created." },
+  "mig-config-chosen": {
+    severity: "info",
+    meaning:
+      "No node was labelled with a mig-parted config, so the one that lets most pods run was chosen for this node.",
+  },
+  "config-map-adopted": {
+    severity: "info",
+    meaning: "The manifests hold a config that no ClusterPolicy names; it is used as if the policy named it.",
+  },
+  "not-settled": {
+    severity: "error",
+    meaning: "The cluster did not come to rest in time; the report shows how far it got.",
+  },
   // config: reading files
   "yaml-syntax": { severity: "error", meaning: "A file is not well-formed YAML or JSON, so nothing in it is used." },
   "duplicate-key": { severity: "warning", meaning: "A mapping has the same key twice; the last one counts." },
@@ -190,6 +217,51 @@ export const findingCodes = {
     meaning: "A container asked for more GPU memory than was left, and the message names who held it.",
   },
   "container-failed": { severity: "warning", meaning: "A container ended with an error." },
+  // partition
+  "slice-in-use": {
+    severity: "warning",
+    meaning:
+      "A pod holds a MIG device that is in the way of a change. The device stays, and the change goes on when the pod ends.",
+  },
+  "gpu-in-use": {
+    severity: "warning",
+    meaning: "A pod holds a whole GPU, or a share of it, that is to change its MIG mode. The change waits for the pod.",
+  },
+  "mig-reboot-needed": {
+    severity: "warning",
+    meaning: "A MIG mode is set but not in force, because the GPU cannot be reset. It applies when the node reboots.",
+  },
+  "mig-mode-pending": {
+    severity: "warning",
+    meaning:
+      "A change of MIG mode that nobody wants any more is pending, and taking it back waits for the pods on the GPU. A reset or reboot before that would carry it out.",
+  },
+  "mig-geometry-unknown": {
+    severity: "error",
+    meaning: "It is not known how a GPU can be cut, so its layout is not planned and not touched.",
+  },
+  "plan-outdated": {
+    severity: "warning",
+    meaning: "A GPU is no longer as it was when its change was planned. Nothing is done; the next plan starts from what is.",
+  },
+  "change-interrupted": {
+    severity: "warning",
+    meaning: "A change of layout was broken off from outside, for example because the agent was told to stop.",
+  },
+  "driver-call-failed": {
+    severity: "error",
+    meaning: "The GPU driver refused a step of a change. The message says which call, on which GPU, with which NVML code.",
+  },
+  "layout-not-verified": {
+    severity: "error",
+    meaning: "All steps of a change succeeded, but the driver lists another layout than the planned one.",
+  },
+  "layout-left-over": {
+    severity: "error",
+    meaning:
+      "A change failed and so did the way back. The message says what stands on the GPU, and what of its old layout is missing.",
+  },
+
   // agent
   "gpu-gone": { severity: "error", meaning: "The driver no longer lists a GPU that a config is about." },
   "kubelet-behind": {

@@ -1,0 +1,126 @@
+/**
+ * Registers the node and keeps its status true: one write at a time, only when something differs.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { type Clock, errorText, type Logger } from "../../base/index.ts";
+import { BackOff, hasStatus, type KubeApi, type Node, resources } from "../../kube/index.ts";
+import type { ResourceCounts } from "./device-table.ts";
+import { kubeletLabels, type Machine, newNode, nodeStatus } from "./node-object.ts";
+
+export interface NodeWriterOptions {
+  readonly api: KubeApi;
+  readonly machine: Machine;
+  readonly clock: Clock;
+  readonly log: Logger;
+  counts(): ReadonlyMap<string, ResourceCounts>;
+  /** Whether extended resources without a plugin are zeroed at the first write. */
+  resetOthers(): boolean;
+}
+
+export class NodeWriter {
+  readonly #options: NodeWriterOptions;
+  #node: Node | undefined;
+  #wake: (() => void) | undefined;
+  #due = true;
+  #writing = false;
+  #first = true;
+
+  constructor(options: NodeWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a write is under way or due. */
+  get busy(): boolean {
+    return this.#due || this.#writing;
+  }
+
+  /** The node as the server last answered; `undefined` before it is registered. */
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  /** Something the status depends on has changed. */
+  publish(): void {
+    this.#due = true;
+    this.#wake?.();
+  }
+
+  /** Reads the node again, for labels that others may have changed. */
+  async refresh(): Promise<Node> {
+    const node = await this.#options.api.get<Node>(resources.nodes, { name: this.#options.machine.name });
+    this.#node = node;
+    return node;
+  }
+
+  /** Registers and writes until the signal fires, trying again whenever the server cannot be reached. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, machine } = this.#options;
+    const backOff = new BackOff(Math.random);
+    while (!signal.aborted) {
+      this.#writing = true;
+      this.#due = false;
+      const startMs = clock.now();
+      try {
+        this.#node ??= await this.#register();
+        await this.#write(this.#node);
+        this.#writing = false;
+        await this.#nextChange(signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        log.warn({ node: machine.name, problem: errorText(error) }, "node status not written");
+        if (hasStatus(error, 404)) {
+          // Somebody deleted the node. A kubelet registers when it starts and not again.
+          this.#writing = false;
+          await this.#nextChange(signal);
+          continue;
+        }
+        this.#due = true;
+        await clock.sleep(backOff.afterTry(clock.now() - startMs), signal).catch(() => {});
+      }
+    }
+    this.#writing = false;
+    this.#due = false;
+  }
+
+  /** A node that exists keeps its labels and annotations; only the kubelet's own are set. */
+  async #register(): Promise<Node> {
+    const { api, machine } = this.#options;
+    try {
+      return await api.create<Node>(resources.nodes, newNode(machine));
+    } catch (error) {
+      if (!hasStatus(error, 409)) throw error;
+    }
+    const labels = kubeletLabels(machine.name);
+    return await api.mergePatch<Node>(resources.nodes, { name: machine.name }, { metadata: { labels } });
+  }
+
+  async #write(node: Node): Promise<void> {
+    const { api, machine, clock, counts, resetOthers } = this.#options;
+    const facts = { machine, counts: counts(), resetOthers: this.#first && resetOthers(), nowMs: clock.now() };
+    const status = nodeStatus(node, facts);
+    const patch = Object.fromEntries(
+      Object.entries(status).filter(
+        ([key, value]) =>
+          !isDeepStrictEqual(value, Object.entries(node.status ?? {}).find(([one]) => one === key)?.[1]),
+      ),
+    );
+    if (Object.keys(patch).length > 0) {
+      const ref = { name: machine.name };
+      this.#node = await api.mergePatch<Node>(resources.nodes, ref, { status: patch }, { subresource: "status" });
+    }
+    this.#first = false;
+  }
+
+  #nextChange(signal: AbortSignal): Promise<void> {
+    if (this.#due) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener("abort", wake);
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = wake;
+      signal.addEventListener("abort", wake, { once: true });
+    });
+  }
+}

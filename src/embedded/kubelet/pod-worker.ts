@@ -1,0 +1,336 @@
+/**
+ * Takes one pod through its life: admission, containers, status, end.
+ *
+ * A worker looks at the pod, the runtime and the clock, does what `pod-plan.ts` says, writes the status and waits for
+ * the next change. It keeps nothing that a kubelet which restarts could not find again.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
+import {
+  BackOff,
+  type Container,
+  hasStatus,
+  type KubeApi,
+  type KubeEvent,
+  type Pod,
+  type PodStatus,
+  resources,
+} from "../../kube/index.ts";
+import type { AllocateAnswer } from "../../sharing/index.ts";
+import { CrashLoop } from "./crash-loop.ts";
+import type { Rejection } from "./node-fit.ts";
+import { type ContainerStart, type CreateFailure, type PodPlan, planPod, podText, stopPlan } from "./pod-plan.ts";
+import { type DeviceHealth, podStatus, rejectedStatus } from "./pod-status.ts";
+import { ContainerFault, type SimulatedRuntime } from "./runtime.ts";
+import { isRunning } from "./runtime-container.ts";
+import { strayAnnotations } from "./workload.ts";
+
+/** What a worker needs of its kubelet. */
+export interface PodHost {
+  readonly api: Pick<KubeApi, "mergePatch" | "delete">;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly runtime: SimulatedRuntime;
+  readonly hostIp: string;
+  /** Decides over the pod and gives it its devices; one pod at a time, in the order of asking. */
+  admit(worker: PodWorker): Promise<Rejection | undefined>;
+  /** What the device plugins give to a container. */
+  prepare(podUid: string, container: Container): Promise<AllocateAnswer>;
+  deviceHealth(podUid: string): DeviceHealth;
+  tell(pod: Pod, type: KubeEvent["type"], event: readonly [reason: string, message: string]): void;
+}
+
+/** How long the kubelet waits before it tries again to create a container that could not be created. */
+const createRetryMs = 10_000;
+
+export class PodWorker {
+  /** Whether it was there when the kubelet started; its running containers are then left as they are. */
+  readonly initial: boolean;
+  readonly #host: PodHost;
+  readonly #crashLoop = new CrashLoop();
+  readonly #failures = new Map<string, CreateFailure>();
+  readonly #told = new Set<string>();
+  readonly #stopping = new AbortController();
+  #pod: Pod;
+  #task: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #due = true;
+  #working = false;
+  #admitted = false;
+  #rejection: Rejection | undefined;
+  #over: boolean;
+  #removed = false;
+  #deleted = false;
+  #written: PodStatus | undefined;
+
+  constructor(host: PodHost, pod: Pod, initial: boolean) {
+    this.#host = host;
+    this.#pod = pod;
+    this.initial = initial;
+    this.#over = isTerminal(pod.status) && !host.runtime.containers(this.uid).some(isRunning);
+  }
+
+  get uid(): string {
+    return this.#pod.metadata.uid ?? "";
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get busy(): boolean {
+    return this.#due || this.#working;
+  }
+
+  /** Whether the pod was let in and holds its place on the node. */
+  get active(): boolean {
+    return this.#admitted && !this.#over;
+  }
+
+  /** Nothing runs and nothing will: its devices and addresses are free for others. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Whether the object is gone or going. */
+  get leaving(): boolean {
+    return this.#removed || this.#pod.metadata.deletionTimestamp !== undefined;
+  }
+
+  /** Begins to work; `done` is called when the pod is gone and its traces are removed. */
+  start(done: () => void): void {
+    this.#task = this.#run(done);
+  }
+
+  /** Takes over a newer version of the object. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    this.kick();
+  }
+
+  /** The object is gone. */
+  remove(): void {
+    this.#removed = true;
+    this.kick();
+  }
+
+  /** Something about the pod may have changed. */
+  kick(): void {
+    this.#due = true;
+    this.#wake?.();
+  }
+
+  /** The kubelet goes: containers stay as they are. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new TrancheError("stopped", "the kubelet stopped"));
+    await this.#task;
+  }
+
+  async #run(done: () => void): Promise<void> {
+    const { clock, log } = this.#host;
+    const { signal } = this.#stopping;
+    const backOff = new BackOff(Math.random);
+    while (!signal.aborted) {
+      this.#working = true;
+      this.#due = false;
+      const startMs = clock.now();
+      try {
+        const wakeAtMs = await this.#sync();
+        if (this.#removed && this.#over) break;
+        this.#working = false;
+        if (!this.#due) await this.#wait(wakeAtMs, signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#due = true;
+        log.warn({ pod: podText(this.#pod), problem: errorText(error) }, "pod not brought up to date");
+        await clock.sleep(backOff.afterTry(clock.now() - startMs), signal).catch(() => {});
+      }
+    }
+    this.#working = false;
+    this.#due = false;
+    if (!this.#removed || !this.#over) return;
+    this.#host.runtime.removePod(this.uid);
+    done();
+  }
+
+  /** One round; answers when to look again even if nothing changes. */
+  async #sync(): Promise<number | undefined> {
+    if (this.leaving || this.#over) {
+      await this.#end();
+      return undefined;
+    }
+    if (!this.#admitted) {
+      const rejection = await this.#host.admit(this);
+      if (this.leaving) return await this.#sync();
+      if (rejection !== undefined) {
+        await this.#reject(rejection);
+        return undefined;
+      }
+      this.#admitted = true;
+      this.#tellStrayAnnotations();
+    }
+    const plan = this.#plan();
+    await this.#act(plan);
+    const next = this.#plan();
+    this.#over = next.over;
+    await this.#writeStatus(next);
+    if (next.over) this.#host.runtime.releaseAddress(this.uid);
+    if (next.start.length > 0) this.kick();
+    return next.wakeAtMs;
+  }
+
+  #plan(): PodPlan {
+    return planPod({
+      pod: this.#pod,
+      containers: this.#host.runtime.containers(this.uid),
+      failures: this.#failures,
+      crashLoop: this.#crashLoop,
+      nowMs: this.#host.clock.now(),
+    });
+  }
+
+  /** Stops what runs; when nothing does, shows the last status and lets the object go. */
+  async #end(): Promise<void> {
+    const { runtime, api } = this.#host;
+    const plan = stopPlan(runtime.containers(this.uid));
+    await this.#act(plan);
+    if (!plan.over) return; // The end of a container brings the next round.
+    const wasOver = this.#over;
+    this.#over = true;
+    runtime.releaseAddress(this.uid);
+    if (this.#removed || this.#pod.metadata.deletionTimestamp === undefined || this.#deleted) return;
+    if (!wasOver && this.#rejection === undefined) await this.#writeStatus(plan);
+    try {
+      await api.delete(resources.pods, this.#pod.metadata, { gracePeriodSeconds: 0 });
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+    this.#deleted = true;
+  }
+
+  async #reject(rejection: Rejection): Promise<void> {
+    this.#rejection = rejection;
+    this.#over = true;
+    this.#host.tell(this.#pod, "Warning", [rejection.reason, rejection.message]);
+    await this.#patchStatus(rejectedStatus(this.#pod, rejection, this.#host.clock.now()));
+  }
+
+  async #act(plan: PodPlan): Promise<void> {
+    const { runtime, tell } = this.#host;
+    for (const container of plan.stop) {
+      if (!this.#told.has(container.id)) tell(this.#pod, "Normal", ["Killing", `Stopping container ${container.name}`]);
+      this.#told.add(container.id);
+      runtime.stopContainer(container.id);
+    }
+    for (const [name, { reason }] of plan.waiting) {
+      const run = runtime.containers(this.uid).findLast((one) => one.name === name);
+      if (reason !== "CrashLoopBackOff" || run === undefined || this.#told.has(run.id)) continue;
+      this.#told.add(run.id);
+      const message = `Back-off restarting failed container ${name} in pod ${podText(this.#pod)}`;
+      tell(this.#pod, "Warning", ["BackOff", message]);
+    }
+    for (const start of plan.start) await this.#startContainer(start);
+  }
+
+  async #startContainer({ container, attempt, previous }: ContainerStart): Promise<void> {
+    const { clock, runtime, prepare, tell } = this.#host;
+    const { name, image = "" } = container;
+    if (previous?.end !== undefined) this.#crashLoop.started(name, previous.end.finishedAtMs, clock.now());
+    const pulled = `Container image "${image}" already present on machine and can be accessed by the pod`;
+    tell(this.#pod, "Normal", ["Pulled", pulled]);
+    this.#failures.delete(name);
+    let answer: AllocateAnswer;
+    try {
+      answer = await prepare(this.uid, container);
+    } catch (error) {
+      this.#failToCreate(name, "CreateContainerConfigError", errorText(error));
+      return;
+    }
+    try {
+      await runtime.run({ pod: this.#pod, container, attempt, answer });
+      tell(this.#pod, "Normal", ["Created", "Container created"]);
+      tell(this.#pod, "Normal", ["Started", "Container started"]);
+    } catch (error) {
+      if (!(error instanceof ContainerFault)) throw error;
+      if (error.reason === "CreateContainerError") {
+        this.#failToCreate(name, error.reason, error.message);
+        return;
+      }
+      tell(this.#pod, "Normal", ["Created", "Container created"]);
+      tell(this.#pod, "Warning", ["Failed", `Error: ${error.message}`]);
+    }
+  }
+
+  #failToCreate(name: string, reason: string, message: string): void {
+    this.#failures.set(name, { reason, message, retryAtMs: this.#host.clock.now() + createRetryMs });
+    this.#host.tell(this.#pod, "Warning", ["Failed", `Error: ${message}`]);
+  }
+
+  #tellStrayAnnotations(): void {
+    for (const one of strayAnnotations(this.#pod)) {
+      this.#host.tell(this.#pod, "Warning", ["BadWorkloadAnnotation", `${one.message}; ${one.remedy}`]);
+    }
+  }
+
+  async #writeStatus(plan: PodPlan): Promise<void> {
+    const { runtime, deviceHealth, hostIp, clock } = this.#host;
+    const containers = runtime.containers(this.uid);
+    const status = podStatus({
+      pod: this.#pod,
+      containers,
+      plan,
+      deviceHealth: deviceHealth(this.uid),
+      hostIp,
+      podIp: containers.length === 0 || plan.over ? this.#pod.status?.podIP : runtime.address(this.uid),
+      nowMs: clock.now(),
+    });
+    await this.#patchStatus(status);
+  }
+
+  /** Writes what differs from what was written last; a pod that is gone needs no status. */
+  async #patchStatus(status: PodStatus): Promise<void> {
+    const patch = differences(this.#written ?? this.#pod.status ?? {}, status);
+    if (Object.keys(patch).length === 0) return;
+    try {
+      await this.#host.api.mergePatch(resources.pods, this.#pod.metadata, { status: patch }, { subresource: "status" });
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw error;
+    }
+    this.#written = status;
+  }
+
+  #wait(wakeAtMs: number | undefined, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = new AbortController();
+      const wake = (): void => {
+        this.#wake = undefined;
+        signal.removeEventListener("abort", wake);
+        timer.abort();
+        resolve();
+      };
+      this.#wake = wake;
+      signal.addEventListener("abort", wake, { once: true });
+      if (wakeAtMs === undefined) return;
+      const waitMs = Math.max(0, wakeAtMs - this.#host.clock.now());
+      this.#host.clock.sleep(waitMs, timer.signal).then(
+        () => this.kick(),
+        () => {}, // Woken by something else.
+      );
+    });
+  }
+}
+
+function isTerminal(status: PodStatus | undefined): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
+/** A merge patch that turns `known` into `wanted` as far as the kubelet's fields go. */
+function differences(known: PodStatus, wanted: PodStatus): Record<string, unknown> {
+  const old = new Map<string, unknown>(Object.entries(known));
+  const patch: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(wanted)) if (!isDeepStrictEqual(value, old.get(key))) patch[key] = value;
+  for (const key of ["reason", "message", "podIP", "podIPs"]) {
+    if (old.has(key) && !(key in wanted)) patch[key] = null;
+  }
+  return patch;
+}

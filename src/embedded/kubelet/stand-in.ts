@@ -1,0 +1,115 @@
+/**
+ * The kubelet of one simulated node, with the machine below it.
+ *
+ * The runtime and its containers live as long as this object; the kubelet itself can go away and come back.
+ */
+import { type Clock, type Logger, silentLogger, systemClock, TrancheError } from "../../base/index.ts";
+import type { KubeApi } from "../../kube/index.ts";
+import type { Allocation } from "../../kubelet/index.ts";
+import { KubeletRun, type KubeletRunOptions } from "./kubelet-run.ts";
+import { podNetwork } from "./pod-network.ts";
+import type { WorkloadDriver } from "./program.ts";
+import { type GpuUse, SimulatedRuntime } from "./runtime.ts";
+
+export interface KubeletOptions {
+  /** Name of the node. */
+  readonly name: string;
+  /** Number of the node in its cluster, from 0: its address and pod network follow from it. */
+  readonly ordinal: number;
+  /** For a node that does not exist yet; one that exists keeps its own. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** The kubelet's directory, `/var/lib/kubelet` on a real node; `device-plugins/` and `pod-resources/` come below it. */
+  readonly rootDirectory: string;
+  readonly api: KubeApi;
+  readonly driver: WorkloadDriver;
+  /** Default 128. */
+  readonly cpus?: number;
+  /** Main memory; default 1 TiB. */
+  readonly memoryMiB?: number;
+  /** Default 110, as the kubelet's own; at most 253. */
+  readonly maxPods?: number;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+}
+
+export class KubeletStandIn {
+  readonly #runOptions: KubeletRunOptions;
+  readonly #runtime: SimulatedRuntime;
+  #run: KubeletRun | undefined;
+  #changing = false;
+
+  constructor(options: KubeletOptions) {
+    const { name, ordinal, labels = {}, annotations = {}, rootDirectory, api, driver } = options;
+    const { cpus = 128, memoryMiB = 1024 * 1024, maxPods = 110, clock = systemClock, log = silentLogger } = options;
+    const machine = { name, ordinal, labels, annotations, cpus, memoryMiB, maxPods };
+    this.#runtime = new SimulatedRuntime({ driver, clock, network: podNetwork(ordinal) });
+    this.#runOptions = { machine, rootDirectory, api, runtime: this.#runtime, clock, log };
+  }
+
+  /** Serves the sockets and begins to work; throws when the sockets cannot be made. Once per object. */
+  async start(): Promise<void> {
+    if (this.#run !== undefined) {
+      throw new TrancheError("kubelet-running", `the kubelet of ${this.#runOptions.machine.name} has been started`);
+    }
+    await this.#startRun();
+  }
+
+  /** Stops the kubelet, then all containers; their memory on the driver is free afterwards. */
+  async stop(): Promise<void> {
+    await this.#run?.stop();
+    this.#run = undefined;
+    await this.#runtime.stop();
+  }
+
+  /**
+   * Takes the kubelet away and brings it back: its sockets and the plugins' vanish, plugins have to register again,
+   * containers run on, allocations come back from the checkpoint.
+   */
+  async restart(): Promise<void> {
+    this.#changing = true;
+    try {
+      await this.#run?.stop();
+      await this.#startRun();
+    } finally {
+      this.#changing = false;
+    }
+  }
+
+  /**
+   * Whether things have settled: no admission, start, stop, event or status write is outstanding. A container in
+   * back-off and a program that merely runs do not count.
+   */
+  idle(): boolean {
+    return !this.#changing && this.#run?.busy === false && !this.#runtime.busy;
+  }
+
+  /** Which active pods hold which devices. */
+  pods(): readonly Allocation[] {
+    return this.#run?.allocations() ?? [];
+  }
+
+  /** The lines of a container's log; `undefined` when there is no such run here. */
+  logs(ref: ContainerRef, run: "latest" | "previous" = "latest"): readonly string[] | undefined {
+    const worker = this.#run?.worker(ref.namespace, ref.pod);
+    return worker === undefined ? undefined : this.#runtime.logs(worker.uid, ref.container, run);
+  }
+
+  /** GPU memory held by containers of this node, with their process ids. */
+  gpuUse(): readonly GpuUse[] {
+    return this.#runtime.gpuUse();
+  }
+
+  async #startRun(): Promise<void> {
+    const run = new KubeletRun(this.#runOptions);
+    await run.start();
+    this.#run = run;
+  }
+}
+
+/** Names a container of a pod. */
+export interface ContainerRef {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+}
