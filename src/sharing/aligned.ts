@@ -6,8 +6,9 @@
  * NVIDIA walks through every division, two million for sets of 5 from 16. Here the best division of each remainder is
  * worked out once, of at most 2^15 remainders, in the same order and with the same ties.
  */
+import { bitCount } from "../gpu/index.ts";
 
-/** `score[i][j]`: how strongly GPUs `i` and `j` are linked. Whole numbers, so that sums compare exactly. */
+/** `scores[i][j]`: how strongly GPUs `i` and `j` are linked. Whole numbers, so that sums compare exactly. */
 export type ScoreTable = readonly (readonly number[])[];
 
 export interface AlignedRequest {
@@ -53,6 +54,12 @@ function bestSet({ scores, required, size }: AlignedRequest): readonly number[] 
   return positions(best);
 }
 
+/** GPUs not yet in a set, and the size of the one set that is not full, 0 where there is none. */
+interface Remainder {
+  readonly rest: number;
+  readonly partial: number;
+}
+
 /** Finds the most valuable division of a row of GPUs into sets; sets are bit masks. */
 class Divider {
   readonly #setScores: Float64Array;
@@ -91,28 +98,31 @@ class Divider {
     if (!Number.isNaN(known)) return known;
     const lowest = rest & -rest;
     this.#worth[rest] = Number.NEGATIVE_INFINITY;
-    this.#extend(rest, lowest, rest ^ lowest, 1);
+    this.#extend({ rest, partial: bitCount(rest) % this.#size }, lowest, rest ^ lowest);
     return this.#worth[rest] ?? Number.NEGATIVE_INFINITY;
   }
 
   /**
-   * Tries every set that begins with the `taken` ones of `rest` and goes on with some of `later`, by position.
+   * Tries every set that begins with the `taken` ones of the remainder and goes on with some of `later`, by position.
    *
    * The first remaining GPU always opens the set, so no division is met twice. The one set that is not full, if the
    * free GPUs do not divide evenly, comes after the full ones that begin alike: NVIDIA's empty slots stand last in the
    * row. Strictly greater wins, thus among equals the one met first, as there.
    */
-  #extend(rest: number, taken: number, later: number, count: number): void {
+  #extend(remainder: Remainder, taken: number, later: number): void {
+    const count = bitCount(taken);
     if (count === this.#size) {
-      this.#consider(rest, taken);
+      this.#consider(remainder.rest, taken);
       return;
     }
-    for (let open = later; open !== 0; ) {
+    const wanted = (count <= remainder.partial ? remainder.partial : this.#size) - count;
+    let left = bitCount(later);
+    for (let open = later; left >= wanted && open !== 0; left -= 1) {
       const next = open & -open;
       open ^= next;
-      this.#extend(rest, taken | next, open, count + 1);
+      this.#extend(remainder, taken | next, open);
     }
-    if (count === bitCount(rest) % this.#size && (taken & this.#required) === 0) this.#consider(rest, taken);
+    if (count === remainder.partial && (taken & this.#required) === 0) this.#consider(remainder.rest, taken);
   }
 
   #consider(rest: number, set: number): void {
@@ -175,10 +185,4 @@ function positions(set: number): readonly number[] {
   const list: number[] = [];
   for (let rest = set; rest !== 0; rest &= rest - 1) list.push(31 - Math.clz32(rest & -rest));
   return list;
-}
-
-function bitCount(set: number): number {
-  let count = 0;
-  for (let rest = set; rest !== 0; rest &= rest - 1) count += 1;
-  return count;
 }

@@ -9,15 +9,15 @@ import type { NodeDevice } from "./node-device.ts";
 export const mpsClientLimit = 48;
 
 /**
- * Why `one` cannot be shared by MPS, as the end of a sentence; `undefined` when it can.
+ * Why `one` cannot be shared by MPS, as a sentence; `undefined` when it can.
  *
  * Before Volta (7.0) the control daemon has no memory and thread limits, so clients would share without any. NVIDIA's
  * plugin draws the line of its client limit at 7.5 while naming it Volta; V100 (7.0) takes 48 clients all the same.
  */
 export function mpsObstacle(one: NodeDevice, mpsRoot: string): string | undefined {
-  if (mpsRoot === "") return "no MPS root directory is set";
+  if (mpsRoot === "") return "MPS needs a root directory and none is set";
   if (one.mig !== undefined) return "MPS is not supported on MIG devices";
   const major = Number.parseInt(one.gpu.computeCapability, 10);
-  if (major < 7) return `MPS limits need compute capability 7.0 and it has ${one.gpu.computeCapability}`;
+  if (major < 7) return `MPS has limits from compute capability 7.0 on, not for ${one.gpu.computeCapability}`;
   return undefined;
 }

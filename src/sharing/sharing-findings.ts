@@ -5,7 +5,7 @@ import type { ChosenDevices } from "./chosen-devices.ts";
 import { mpsClientLimit } from "./mps.ts";
 import type { NodeDevice } from "./node-device.ts";
 import type { NamedDevices } from "./strategy.ts";
-import { devicesText, deviceText, resourceSubject } from "./subject.ts";
+import { devicesText, resourceSubject } from "./subject.ts";
 
 /** One device as one entry shares it, under the name it gets. */
 export interface Listing {
@@ -36,7 +36,7 @@ export function absentDeviceFinding(chosen: ChosenDevices, devices: readonly Nod
   return finding(
     "shared-device-absent",
     resourceSubject(nodeName, entry.name),
-    `${wanted}; ${chosen.devices.length === 0 ? "nothing is" : `${devicesText(chosen.devices)} is`} shared by this entry`,
+    `${wanted}; this entry shares ${chosen.devices.length === 0 ? "nothing" : devicesText(chosen.devices)}`,
     {
       remedy: `name devices that exist: ${devices.map(({ device }) => device.index).join(", ")}`,
       place: entry.place,
@@ -47,23 +47,26 @@ export function absentDeviceFinding(chosen: ChosenDevices, devices: readonly Nod
 
 /** Devices listed more than once: under one name with different numbers, or under several names. */
 export function listedTwiceFindings(listings: readonly Listing[], nodeName: string): readonly Finding[] {
+  const twice = [...Map.groupBy(listings, ({ one }) => one).values()].filter((list) => list.length > 1);
+  const alike = Map.groupBy(twice, (list) =>
+    list.map(({ target, replicas }) => `${replicas} of ${target}`).join(" and "),
+  );
   const findings: Finding[] = [];
-  for (const [one, list] of Map.groupBy(listings, (listing) => listing.one)) {
-    const [first] = list;
-    const last = list.at(-1);
-    if (first === undefined || last === undefined || list.length < 2) continue;
-    const targets = new Set(list.map(({ target }) => target));
-    const text = list.map(({ target, replicas }) => `${replicas} of ${target}`).join(" and ");
-    const outcome =
-      targets.size === 1
-        ? `the larger number, ${Math.max(...list.map(({ replicas }) => replicas))}, counts`
-        : "all of them take from the same device";
+  for (const [text, lists] of alike) {
+    const list = lists[0] ?? [];
+    const entry = list.at(-1)?.entry;
+    if (entry === undefined) continue;
+    const isOneName = new Set(list.map(({ target }) => target)).size === 1;
+    const outcome = isOneName
+      ? `the larger number, ${Math.max(...list.map(({ replicas }) => replicas))}, counts`
+      : "all of them take from the same device";
+    const devices = lists.flatMap((each) => each.slice(0, 1).map(({ one }) => one));
     findings.push(
       finding(
         "device-shared-twice",
-        resourceSubject(nodeName, first.entry.name),
-        `${deviceText(one)} of ${nodeName} is shared as ${text}; ${outcome}`,
-        { remedy: "list each device in one entry only", place: last.entry.place },
+        resourceSubject(nodeName, entry.name),
+        `${devicesText(devices)} of ${nodeName}: shared as ${text}; ${outcome}`,
+        { remedy: "list each device in one entry only", place: entry.place },
       ),
     );
   }
@@ -84,7 +87,7 @@ export function mpsObstacleFindings(
       finding(
         "mps-not-possible",
         resourceSubject(nodeName, entry.name),
-        `${devicesText(devices)} of ${nodeName} cannot be shared by MPS: ${obstacle}; it stays unshared as ${entry.name}`,
+        `${obstacle}; left unshared as ${entry.name}: ${devicesText(devices)} of ${nodeName}`,
         {
           remedy: "use timeSlicing for this resource, or set flags.mpsRoot if that is what is missing",
           place: entry.place,

@@ -177,7 +177,7 @@ function notOfferedFinding(devices: readonly NodeDevice[], { nodeName }: Strateg
   return finding(
     "compute-instance-not-offered",
     nodeSubject(nodeName),
-    `${devicesText(devices)} of ${nodeName} covers only part of its GPU instance; MIG strategy mixed has no resource name for it, so it is not offered`,
+    `MIG strategy mixed has no resource name for a compute instance narrower than its GPU instance; not offered: ${devicesText(devices)} of ${nodeName}`,
     {
       remedy:
         "give each GPU instance one compute instance of its full width, or name the profile under resources.mig of the device plugin's config",
@@ -193,7 +193,7 @@ function unmatchedFinding(text: string, devices: readonly NodeDevice[], request:
   return finding(
     "resource-pattern-unmatched",
     nodeSubject(request.nodeName),
-    `no pattern of ${list} matches "${text}" (${devicesText(devices)} of ${request.nodeName}); it keeps its default name`,
+    `no pattern of ${list} matches "${text}" (${devicesText(devices)} of ${request.nodeName}); the default name is kept`,
     {
       remedy: `add an entry with pattern "${text}" or "*" to ${list}`,
       place: patterns[0]?.place,

@@ -1,0 +1,158 @@
+/** Speed of what the kubelet waits for: preferred allocation and Allocate; and of making offers anew. */
+
+import type { Gpu } from "../src/gpu/index.ts";
+import {
+  allocate,
+  type Device,
+  type Offer,
+  offers,
+  preferredAllocation,
+  type SharingSettings,
+} from "../src/sharing/index.ts";
+import type { BenchResult, BenchRow } from "./row.ts";
+
+const settings: SharingSettings = {
+  migStrategy: "none",
+  deviceListStrategy: ["envvar"],
+  deviceIdStrategy: "uuid",
+  passDeviceSpecs: false,
+  cdiAnnotationPrefix: "cdi.k8s.io/",
+  nvidiaDevRoot: "/",
+  gdrcopyEnabled: false,
+  gdsEnabled: false,
+  mofedEnabled: false,
+  mpsRoot: "",
+  sharedDevicesAllocationPolicy: "distributed",
+};
+
+function gpus(count: number): readonly Gpu[] {
+  return Array.from({ length: count }, (_, index) => ({
+    index,
+    uuid: `GPU-00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
+    name: "Tesla T4",
+    modelId: undefined,
+    minor: index,
+    pci: { busId: "", deviceId: "", vendorId: "", subsystemDeviceId: "", subsystemVendorId: "" },
+    numaNode: 0,
+    memoryMiB: 15360,
+    computeCapability: "7.5",
+    mig: undefined,
+    instances: [],
+    profiles: [],
+  }));
+}
+
+/** What `gpuCount` GPUs offer with `replicas` shares each; 1 leaves them whole. */
+function offerOf(gpuCount: number, replicas: number): Offer {
+  const name = "nvidia.com/gpu";
+  const place = { file: "bench", line: 1, column: 1 };
+  const entry = { name, rename: undefined, devices: { kind: "all" }, replicas, place } as const;
+  const made = offers({
+    gpus: gpus(gpuCount),
+    config: {
+      flags: {},
+      resources: { gpus: [], mig: [] },
+      sharing: {
+        strategy: replicas === 1 ? "none" : "time-slicing",
+        renameByDefault: false,
+        failRequestsGreaterThanOne: false,
+        resources: replicas === 1 ? [] : [entry],
+      },
+    },
+    settings,
+    nodeName: "bench",
+  });
+  const [offer] = made.offers;
+  if (offer === undefined) throw new Error("no offer to measure");
+  return offer;
+}
+
+interface Measurement {
+  readonly aimMs: number;
+  /** Makes the input of one run, outside the measured time. */
+  prepare(): () => unknown;
+}
+
+/** The median of single calls, after some that warm up. */
+function median({ aimMs, prepare }: Measurement, samples: number): BenchResult {
+  const times: number[] = [];
+  for (let n = -20; n < samples; n += 1) {
+    const call = prepare();
+    const beginMs = performance.now();
+    call();
+    if (n >= 0) times.push(performance.now() - beginMs);
+  }
+  times.sort((a, b) => a - b);
+  const middle = times[Math.floor(times.length / 2)] ?? 0;
+  const worst = times.at(-1) ?? 0;
+  return {
+    figure: `${middle.toFixed(3)} ms`,
+    met: middle <= aimMs,
+    note: `median of ${samples}, slowest ${worst.toFixed(3)} ms`,
+  };
+}
+
+function row(name: string, measurement: Measurement): BenchRow {
+  return {
+    name,
+    aim: `at most ${measurement.aimMs} ms`,
+    run: async (mode) => median(measurement, mode === "small" ? 30 : 500),
+  };
+}
+
+/** Ids as they come off the wire: fresh strings, in no order. */
+function wireIds(devices: readonly Device[]): readonly string[] {
+  const ids = devices.map(({ id }) => Buffer.from(id).toString());
+  return ids.map((id, n) => ids[(n * 7919) % ids.length] ?? id);
+}
+
+function sharesRow(deviceCount: number): BenchRow {
+  const offer = offerOf(8, deviceCount / 8);
+  return row(`preferred allocation, 2 of ${deviceCount} devices`, {
+    aimMs: 2,
+    prepare: () => {
+      const available = wireIds(offer.devices);
+      return () =>
+        preferredAllocation({ offer, available, mustInclude: [], size: 2, policy: "distributed", pairScore: () => 10 });
+    },
+  });
+}
+
+/** Random links, so that no division is favoured by its position. */
+function alignedRow(size: number): BenchRow {
+  const offer = offerOf(16, 1);
+  return row(`preferred allocation, ${size} of 16 whole GPUs`, {
+    aimMs: 50,
+    prepare: () => {
+      const scores = new Map<string, number>();
+      for (const a of offer.devices) {
+        for (const b of offer.devices) {
+          const key = [a.uuid, b.uuid].sort().join();
+          if (!scores.has(key)) scores.set(key, 10 + 100 * Math.floor(Math.random() * 19));
+        }
+      }
+      const pairScore = (a: string, b: string): number => scores.get([a, b].sort().join()) ?? 0;
+      const available = wireIds(offer.devices);
+      return () => preferredAllocation({ offer, available, mustInclude: [], size, policy: "distributed", pairScore });
+    },
+  });
+}
+
+function allocateRow(deviceCount: number): BenchRow {
+  const offer = offerOf(8, deviceCount / 8);
+  return row(`allocate, 2 of ${deviceCount} devices`, {
+    aimMs: 0.2,
+    prepare: () => {
+      const ids = wireIds(offer.devices).slice(-2);
+      const request = { offer, ids, settings, presentControlNodes: new Set<string>(), randomUuid: () => "" };
+      return () => allocate(request);
+    },
+  });
+}
+
+export const rows: readonly BenchRow[] = [
+  ...[8, 800, 8000].map(sharesRow),
+  ...Array.from({ length: 16 }, (_, n) => alignedRow(n + 1)),
+  ...[8, 8000].map(allocateRow),
+  row("offers of 8 GPUs by 1000 shares", { aimMs: 10, prepare: () => () => offerOf(8, 1000) }),
+];
