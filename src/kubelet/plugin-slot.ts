@@ -146,18 +146,20 @@ export class PluginSlot {
         await this.#listen(file);
         this.#circumstances = circumstancesOf(identity, "own");
       }
-      if (identity === undefined) throw new TrancheError("kubelet-away", `there is no ${kubelet.socket}`);
-      if (this.#registration === undefined) await this.#register(kubelet, identity);
+      if (this.#registration === undefined) await this.#register(kubelet);
     } catch (error) {
       if (!kubelet.signal.aborted) this.#fail(error, identity);
     }
     return { dueInMs: Math.max(this.#retryAtMs - this.#clock.now(), 0) || steadyMs };
   }
 
-  /** Forgets a registration that no longer stands. */
+  /**
+   * Forgets a registration that no longer stands. While a stream is open it does, even if a socket file is gone: to
+   * register again then would put two streams under one name, and the kubelet drops the new one when the old one ends.
+   */
   #noteLoss(identity: string | undefined): void {
     const registration = this.#registration;
-    if (registration === undefined) return;
+    if (registration === undefined || (identity === undefined && this.#server.openStreams > 0)) return;
     if (registration.kubelet !== identity) {
       this.#registration = undefined;
       return;
@@ -172,16 +174,18 @@ export class PluginSlot {
 
   /** A plugin that starts takes the socket over; one that loses it to another that serves steps back. */
   async #listen(file: "other" | "gone"): Promise<void> {
-    this.#registration = undefined;
     const { socketPath } = this.#server;
     if (file === "other" && this.#listened && (await isServed(socketPath))) {
+      this.#registration = undefined;
       throw new TrancheError("socket-taken", `another device plugin serves ${socketPath}`, { retryable: true });
     }
     await this.#server.start();
     this.#listened = true;
   }
 
-  async #register(kubelet: KubeletSocket, identity: string): Promise<void> {
+  async #register(kubelet: KubeletSocket): Promise<void> {
+    const { identity } = kubelet;
+    if (identity === undefined) throw new TrancheError("kubelet-away", `there is no ${kubelet.socket}`);
     this.#streamsEnded = false;
     await this.#server.register(kubelet.socket, kubelet.signal);
     this.#registration = { kubelet: identity, sinceMs: this.#clock.now() };

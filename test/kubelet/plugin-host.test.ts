@@ -75,16 +75,36 @@ test("registers again after the kubelet restarts", async (t) => {
   await knows(kubelet, slice, "MIG-a");
 });
 
-test("makes its socket anew when somebody deletes it", async (t) => {
+test("makes its socket anew when somebody deletes it, without a second registration", async (t) => {
   const { directory, kubelet, host } = await node(t);
   await kubelet.start();
   await host.offer(offersOf({ [gpu]: "GPU-a" }));
   await knows(kubelet, gpu, "GPU-a");
-  const before = kubelet.registrations.length;
   await rm(join(directory, "nvidia-gpu.sock"));
-  await until("it registers again", () => kubelet.registrations.length > before);
+  await until("the socket is back", async () => (await readdir(directory)).includes("nvidia-gpu.sock"));
+  await host.offer(offersOf({ [gpu]: "GPU-b" }));
+  await knows(kubelet, gpu, "GPU-b");
+  await until("it can be called", () =>
+    kubelet
+      .connection(gpu)
+      .allocate(["GPU-b"])
+      .then(
+        () => true,
+        () => false,
+      ),
+  );
+  assert.equal(kubelet.registrations.length, 1);
+});
+
+test("stays registered when only the kubelet's socket file is deleted", async (t) => {
+  const { kubelet, host } = await node(t);
+  await kubelet.start();
+  await host.offer(offersOf({ [gpu]: "GPU-a" }));
   await knows(kubelet, gpu, "GPU-a");
-  assert.ok((await readdir(directory)).includes("nvidia-gpu.sock"));
+  await rm(kubelet.socketPath);
+  await host.offer(offersOf({ [gpu]: "GPU-b" }));
+  await knows(kubelet, gpu, "GPU-b");
+  assert.equal(host.status()[0]?.lastError, undefined);
 });
 
 test("registers again when the kubelet drops the stream without a restart", async (t) => {
