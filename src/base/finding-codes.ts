@@ -244,6 +244,10 @@ export const findingCodes = {
     severity: "warning",
     meaning: "A GPU is no longer as it was when its change was planned. Nothing is done; the next plan starts from what is.",
   },
+  "holders-unknown": {
+    severity: "error",
+    meaning: "It cannot be read who holds which device, so nothing is taken away and the change is broken off.",
+  },
   "change-interrupted": {
     severity: "warning",
     meaning: "A change of layout was broken off from outside, for example because the agent was told to stop.",

@@ -2,7 +2,7 @@
  * Questions about whole sets of layouts: all valid ones, the full ones, the mixes they hold, and where to put profiles
  * beside what already stands.
  */
-import { bitCount, countsKey, type LayoutSpace, layoutOf, layoutSpace, maskOf } from "./geometry-space.ts";
+import { bitCount, layoutOf, layoutSpace, layoutsHolding, maskOf } from "./geometry-space.ts";
 import type { Layout, MigGeometry, MigProfile } from "./model.ts";
 
 /** Profile name to how often it occurs; profiles that do not occur are left out. */
@@ -75,12 +75,13 @@ export function placementsFor(
   for (const { smiProfileId } of [...layout.map((placed) => placed.profile), ...profiles]) {
     const index = geometry.profiles.findIndex((profile) => profile.smiProfileId === smiProfileId);
     if (index < 0) return undefined;
-    const count = (wanted[index] ?? 0) + 1;
-    if (count > (geometry.profiles[index]?.maxInstances ?? 0)) return undefined;
-    wanted[index] = count;
+    wanted[index] = (wanted[index] ?? 0) + 1;
   }
-  const target = firstContaining(space, countsKey(geometry, wanted), current);
-  return target === undefined ? undefined : layoutOf(space, target & ~current);
+  for (const index of layoutsHolding(space, wanted)) {
+    const mask = space.masks[index] ?? 0;
+    if ((mask & current) === current) return layoutOf(space, mask & ~current);
+  }
+  return undefined;
 }
 
 /** The most instances of `profile` that an empty GPU can hold, by enumeration. */
@@ -91,12 +92,4 @@ export function mostInstances(geometry: MigGeometry, profile: MigProfile): numbe
     0,
   );
   return space.masks.reduce((most, mask) => Math.max(most, bitCount(mask & own)), 0);
-}
-
-function firstContaining(space: LayoutSpace, key: number, current: number): number | undefined {
-  for (const index of space.byCounts.get(key) ?? []) {
-    const mask = space.masks[index] ?? 0;
-    if ((mask & current) === current) return mask;
-  }
-  return undefined;
 }

@@ -19,7 +19,7 @@ export interface LayoutSpace {
   readonly masks: Int32Array;
   /** How often profile `p` occurs in layout `i` stands at `i * profiles + p`. */
   readonly counts: Uint8Array;
-  /** Layouts by what they hold wherever it stands, as indices into `masks`, ascending; the key is `countsKey`. */
+  /** Layouts by what they hold wherever it stands, as indices into `masks`, ascending; see `layoutsHolding`. */
   readonly byCounts: ReadonlyMap<number, readonly number[]>;
 }
 
@@ -47,14 +47,26 @@ export function layoutSpace(geometry: MigGeometry): LayoutSpace {
   return space;
 }
 
-/** A number that is the same for two layouts exactly when they hold the same profiles equally often. */
-export function countsKey(geometry: MigGeometry, counts: ArrayLike<number>): number {
+/**
+ * A number that is the same for two sets of counts exactly when the counts are; no count may be above its profile's
+ * `maxInstances`.
+ */
+function countsKey(geometry: MigGeometry, counts: ArrayLike<number>): number {
   let key = 0;
   for (let index = 0; index < geometry.profiles.length; index++) {
     const radix = (geometry.profiles[index]?.maxInstances ?? 0) + 1;
     key = key * radix + (counts[index] ?? 0);
   }
   return key;
+}
+
+/** The layouts that hold exactly `counts` of the geometry's profiles, as indices into `masks`, best first. */
+export function layoutsHolding(space: LayoutSpace, counts: ArrayLike<number>): readonly number[] {
+  const { profiles } = space.geometry;
+  for (let index = 0; index < profiles.length; index++) {
+    if ((counts[index] ?? 0) > (profiles[index]?.maxInstances ?? 0)) return [];
+  }
+  return space.byCounts.get(countsKey(space.geometry, counts)) ?? [];
 }
 
 /** The mask of `layout`, `undefined` when one of its instances stands where the geometry has no slot. */

@@ -1,1 +1,6 @@
-export type * from "./types.ts";
+/** Changes of MIG layout: from what stands and what is wanted to a plan, and from the plan to verified steps. */
+export { type ExecuteOptions, executePlan } from "./execute.ts";
+export { type PlanRequest, planGpu } from "./plan.ts";
+export type { Holders } from "./situation.ts";
+export { planText, stepText } from "./text.ts";
+export type { Blocker, Execution, PartitionPlan, PlannedInstance, Step } from "./types.ts";

@@ -8,7 +8,7 @@ import type { MigProfile, Placement } from "../gpu/index.ts";
 export interface PlannedInstance {
   readonly profile: MigProfile;
   readonly placement: Placement;
-  /** MIG device names, `3g.40gb` or `1c.3g.40gb`, in the order they are created. */
+  /** Names of its MIG devices, `3g.40gb` or `1c.3g.40gb`: those it ends with, or had if it is destroyed; ascending start. */
   readonly computeInstances: readonly string[];
 }
 
@@ -33,7 +33,10 @@ export type Step =
 
 /** A device that must stay for now and the pods that hold it. */
 export interface Blocker {
-  /** `3g.40gb@4` for an instance, `GPU` for a whole GPU. */
+  /**
+   * `3g.40gb@4` for a MIG device, with `/2` behind it for the compute slice at which one narrower than its GPU
+   * instance starts; `GPU` for a whole GPU.
+   */
   readonly what: string;
   readonly deviceUuid: string;
   /** `namespace/name` of each pod. */
@@ -42,8 +45,13 @@ export interface Blocker {
 
 /** Ordered steps from the current layout of one GPU to the wanted one, or as near to it as holders allow. */
 export interface PartitionPlan {
+  /** Same content, same id. */
+  readonly id: string;
   readonly gpuUuid: string;
   readonly gpuIndex: number;
+  /** The MIG mode that current, or before a reboot pending, has when the steps are done; false where there is no MIG. */
+  readonly migEnabled: boolean;
+  /** Stay where they are, perhaps with other compute instances. */
   readonly kept: readonly PlannedInstance[];
   readonly destroyed: readonly PlannedInstance[];
   readonly created: readonly PlannedInstance[];
@@ -63,7 +71,7 @@ export interface PartitionPlan {
 /** How an execution ended. */
 export type Execution =
   | { readonly result: "done" }
-  /** A step failed and the GPU has its old layout again. */
+  /** A step failed, or was refused, and the GPU has its old layout again. */
   | { readonly result: "rolled-back"; readonly findings: readonly Finding[] }
   /** A step failed and so did the way back; the findings say exactly what is left. */
   | { readonly result: "left-over"; readonly findings: readonly Finding[] };
