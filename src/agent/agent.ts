@@ -1,0 +1,228 @@
+/**
+ * The agent of one node: brings its GPUs to the declared layout, offers their slices to the kubelet, tells what it does.
+ *
+ * One loop does everything. Whatever changes (labels, ConfigMaps, ClusterPolicy, pods, the driver) only wakes it; each
+ * turn reads all there is and sets right what differs, so a missed or doubled wake-up does no harm.
+ */
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { type Clock, errorText, type Finding, finding, type Logger, TrancheError } from "../base/index.ts";
+import type { DevicePluginConfig } from "../config/index.ts";
+import type { GpuDriver } from "../gpu/index.ts";
+import type { MigConfigState, NodeSnapshot } from "../insight/index.ts";
+import { type KubeApi, KubeError } from "../kube/index.ts";
+import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
+import { offers } from "../sharing/index.ts";
+import { desiredState, MIG_CONFIG_LABEL } from "./desired.ts";
+import { HolderBook } from "./holders.ts";
+import { AgentInputs } from "./inputs.ts";
+import { pairScores } from "./links.ts";
+import { NodeWriter } from "./node-writer.ts";
+import { Offering } from "./offering.ts";
+import { Repartition, type RepartitionResult } from "./repartition.ts";
+import { Trigger } from "./trigger.ts";
+
+/** The longest time between two turns, so that a change made behind the agent's back is noticed. */
+const TURN_EVERY_MS = 5_000;
+/** The shortest, so that a burst of changes costs one turn. */
+const TURN_PAUSE_MS = 20;
+const RETRY_MS = 1_000;
+
+export interface NodeAgentOptions {
+  readonly node: string;
+  readonly driver: GpuDriver;
+  readonly api: KubeApi;
+  /** The kubelet's root, `/var/lib/kubelet` on a node; its sockets are below it. */
+  readonly kubeletRoot: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The driver's control nodes that exist here, for `passDeviceSpecs`. */
+  readonly presentControlNodes: ReadonlySet<string>;
+}
+
+/** Lives from `start` to `stop`. */
+export class NodeAgent {
+  readonly #options: NodeAgentOptions;
+  readonly #inputs: AgentInputs;
+  readonly #host: DevicePluginHost;
+  readonly #holders: HolderBook;
+  readonly #offering: Offering;
+  readonly #repartition: Repartition;
+  readonly #writer: NodeWriter;
+  readonly #trigger: Trigger;
+  readonly #ending = new AbortController();
+  #running: Promise<void> | undefined;
+  #busy = true;
+  #lastGood: DevicePluginConfig | undefined;
+  #turn: TurnResult = {
+    findings: [],
+    migLabel: undefined,
+    migConfig: undefined,
+    pluginConfig: undefined,
+    retryInMs: undefined,
+  };
+
+  constructor(options: NodeAgentOptions) {
+    const { node, driver, api, kubeletRoot, clock, log, presentControlNodes } = options;
+    this.#options = options;
+    this.#trigger = new Trigger(clock);
+    this.#inputs = new AgentInputs({ node, api, clock, log, onChange: () => this.#trigger.set() });
+    this.#host = new DevicePluginHost({ directory: join(kubeletRoot, "device-plugins"), clock, log });
+    const podResources = new PodResourcesClient({
+      socketPath: join(kubeletRoot, "pod-resources", "kubelet.sock"),
+      clock,
+      signal: this.#ending.signal,
+    });
+    this.#holders = new HolderBook(podResources, clock);
+    const { holders, host } = { holders: this.#holders, host: this.#host };
+    this.#offering = new Offering({ host, podResources, holders, clock, randomUuid: randomUUID, presentControlNodes });
+    this.#writer = new NodeWriter(api, clock, log);
+    this.#repartition = new Repartition({
+      node,
+      driver,
+      holders,
+      withdrawal: this.#offering,
+      clock,
+      log,
+      onPlan: (plan, lines) => this.#tellPlan(plan.gpuIndex, lines),
+    });
+  }
+
+  /** Begins to follow the API and the kubelet; resolves at once. */
+  start(): void {
+    this.#host.start(this.#ending.signal);
+    this.#running = this.#run(this.#ending.signal);
+  }
+
+  /** Ends the loop and the device plugins; what pods hold stays theirs. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+    await this.#host.stop();
+  }
+
+  /** Whether the agent has acted upon everything it knows of and waits. */
+  idle(): boolean {
+    return !this.#busy && !this.#trigger.pending;
+  }
+
+  /** What the node looks like now, read afresh from driver and kubelet. */
+  async snapshot(): Promise<NodeSnapshot> {
+    const { node, driver } = this.#options;
+    const gpus = await driver.list();
+    const processes = await Promise.all(gpus.map(async (gpu) => [gpu.uuid, await driver.processes(gpu.uuid)] as const));
+    const { migLabel, migConfig, pluginConfig, findings } = this.#turn;
+    return {
+      node,
+      simulated: driver.simulated,
+      gpus,
+      processes: new Map(processes),
+      offers: this.#offering.offers,
+      allocations: await this.#holders.allocations(),
+      migLabel,
+      migConfig,
+      pluginConfig,
+      findings: [...findings, ...this.#host.findings()],
+    };
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const following = this.#inputs.run(signal);
+    const { clock, log, node } = this.#options;
+    try {
+      await this.#inputs.synced;
+      for (;;) {
+        this.#busy = true;
+        let waitMs = TURN_EVERY_MS;
+        try {
+          this.#turn = await this.#setRight(signal);
+          waitMs = Math.min(waitMs, this.#turn.retryInMs ?? waitMs);
+        } catch (error) {
+          if (signal.aborted) break;
+          log.warn({ node, error: errorText(error) }, "turn broken off");
+          this.#turn = { ...this.#turn, findings: [this.#broken(error)] };
+          waitMs = RETRY_MS;
+        }
+        this.#busy = false;
+        await this.#trigger.wait(waitMs, signal);
+        this.#busy = true;
+        await clock.sleep(TURN_PAUSE_MS, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      await following;
+    }
+  }
+
+  /** One turn: layouts first, then what is offered, then what is told. */
+  async #setRight(signal: AbortSignal): Promise<TurnResult> {
+    const inputs = this.#inputs.read();
+    if (inputs === undefined) return this.#turn;
+    const { node, driver } = this.#options;
+    const desired = desiredState(inputs, await driver.list(), this.#lastGood);
+    this.#lastGood = desired.pluginConfig;
+    const change = await this.#repartition.run(desired.wanted, signal);
+    const gpus = await driver.list();
+    const offered = offers({ gpus, config: desired.pluginConfig, settings: desired.settings, nodeName: node });
+    await this.#offering.publish({
+      offers: offered.offers,
+      settings: desired.settings,
+      pairScore: await pairScores(driver, gpus),
+    });
+    const confirmed = await this.#offering.confirmed();
+    const findings = [...desired.findings, ...change.findings, ...offered.findings];
+    if (!confirmed) findings.push(this.#unconfirmed());
+    const state = migState(desired.refused, confirmed, change.state);
+    const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
+    await this.#writer.writeState(inputs.node, migConfig?.state);
+    await this.#writer.writeFindings(inputs.node, findings);
+    return {
+      findings,
+      migLabel: inputs.node.metadata.labels?.[MIG_CONFIG_LABEL],
+      migConfig,
+      pluginConfig: desired.pluginConfigName,
+      retryInMs: confirmed ? change.retryInMs : RETRY_MS,
+    };
+  }
+
+  #tellPlan(gpuIndex: number, lines: readonly string[]): void {
+    const inputs = this.#inputs.read();
+    if (inputs === undefined) return;
+    void this.#writer.writeEvent(inputs.node, "Repartition", `GPU ${gpuIndex}: ${lines.join("; ")}`);
+  }
+
+  #unconfirmed(): Finding {
+    return finding("kubelet-behind", this.#subject(), "the kubelet does not show what the node offers", {
+      remedy: "check that the kubelet runs and its device plugin directory is the one the agent uses",
+    });
+  }
+
+  #broken(error: unknown): Finding {
+    const remedy = "the agent tries again every second; check what it could not reach";
+    return finding(codeOf(error), this.#subject(), errorText(error), { remedy });
+  }
+
+  #subject(): Finding["subject"] {
+    return { kind: "node", name: this.#options.node };
+  }
+}
+
+/** Success is told only when the kubelet shows it too. */
+function migState(refused: boolean, confirmed: boolean, state: RepartitionResult["state"]): MigConfigState {
+  if (refused) return "failed";
+  return confirmed ? state : "pending";
+}
+
+interface TurnResult {
+  readonly findings: readonly Finding[];
+  readonly migLabel: string | undefined;
+  readonly migConfig: { readonly name: string; readonly state: MigConfigState } | undefined;
+  readonly pluginConfig: string | undefined;
+  readonly retryInMs: number | undefined;
+}
+
+function codeOf(error: unknown): "api-unreachable" | "driver-unreachable" | "kubelet-unreachable" {
+  if (error instanceof KubeError) return "api-unreachable";
+  return error instanceof TrancheError && error.code === "driver-call" ? "driver-unreachable" : "kubelet-unreachable";
+}

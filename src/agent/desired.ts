@@ -1,0 +1,178 @@
+/**
+ * What a node shall look like: from its labels, the ClusterPolicy and the ConfigMaps it names. Pure.
+ *
+ * Settings are merged as the GPU Operator does: the policy sets environment, environment overrides the file.
+ */
+import { type Finding, finding, type Outcome } from "../base/index.ts";
+import {
+  type ClusterPolicyConfig,
+  type DevicePluginConfig,
+  effectiveFlags,
+  generatedMigConfigs,
+  type MigPartedFile,
+  parseDevicePluginConfig,
+  parseMigParted,
+  pickDevicePluginConfig,
+  readClusterPolicy,
+  selectMigConfig,
+  type WantedMig,
+  wantedMig,
+} from "../config/index.ts";
+import type { Gpu } from "../gpu/index.ts";
+import type { ConfigMap, KubeObject } from "../kube/index.ts";
+import type { SharingSettings } from "../sharing/index.ts";
+import type { InputValues } from "./inputs.ts";
+
+export const MIG_CONFIG_LABEL = "nvidia.com/mig.config";
+export const PLUGIN_CONFIG_LABEL = "nvidia.com/device-plugin.config";
+/** The key the MIG manager reads (NVIDIA mig-parted, deployments/kubernetes). */
+export const MIG_CONFIG_KEY = "config.yaml";
+
+export interface DesiredState {
+  /** The value of the node's mig.config label. */
+  readonly migConfigName: string | undefined;
+  /** Whether that config cannot be used, so that nothing is changed. */
+  readonly refused: boolean;
+  readonly wanted: readonly WantedMig[];
+  readonly pluginConfigName: string | undefined;
+  readonly pluginConfig: DevicePluginConfig;
+  readonly settings: SharingSettings;
+  readonly findings: readonly Finding[];
+}
+
+/** Reads everything anew; an unreadable device-plugin config leaves `lastGood` in force. */
+export function desiredState(
+  inputs: InputValues,
+  gpus: readonly Gpu[],
+  lastGood: DevicePluginConfig | undefined,
+): DesiredState {
+  const policy = policyOf(inputs.policies);
+  const mig = migPart(inputs, policy.value, gpus);
+  const plugin = pluginPart(inputs, policy.value);
+  const pluginConfig = plugin.config ?? lastGood ?? emptyPluginConfig();
+  const flags = effectiveFlags(pluginConfig.flags, environmentOf(policy.value));
+  return {
+    ...mig,
+    pluginConfigName: plugin.name,
+    pluginConfig,
+    settings: flags.flags,
+    findings: [...policy.findings, ...mig.findings, ...plugin.findings, ...flags.findings],
+  };
+}
+
+/** Only the oldest ClusterPolicy counts, ties by name (NVIDIA gpu-operator controllers/clusterpolicy_controller.go). */
+function policyOf(policies: readonly KubeObject[]): {
+  readonly value: ClusterPolicyConfig | undefined;
+  readonly findings: readonly Finding[];
+} {
+  const age = (one: KubeObject): string => `${one.metadata.creationTimestamp ?? ""} ${one.metadata.name}`;
+  const [first, ...rest] = [...policies].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+  if (first === undefined) return { value: undefined, findings: [] };
+  const file = `clusterpolicy/${first.metadata.name}`;
+  const read = readClusterPolicy({ ...first }, () => ({ file, line: 1, column: 1 }));
+  const ignored = rest.map((one) =>
+    finding(
+      "cluster-policy-ignored",
+      { kind: "config", name: one.metadata.name },
+      `${first.metadata.name} is older and counts`,
+      {
+        remedy: `delete it: kubectl delete clusterpolicy ${one.metadata.name}`,
+      },
+    ),
+  );
+  return { value: read.ok ? read.value : undefined, findings: [...read.findings, ...ignored] };
+}
+
+/** What the GPU Operator puts into the plugin's environment for this policy. */
+function environmentOf(policy: ClusterPolicyConfig | undefined): ReadonlyMap<string, string> {
+  const environment = new Map(policy?.devicePlugin.env ?? []);
+  if (policy?.migStrategy !== undefined && !environment.has("MIG_STRATEGY")) {
+    environment.set("MIG_STRATEGY", policy.migStrategy);
+  }
+  return environment;
+}
+
+type MigPart = Pick<DesiredState, "migConfigName" | "refused" | "wanted" | "findings">;
+
+function migPart(inputs: InputValues, policy: ClusterPolicyConfig | undefined, gpus: readonly Gpu[]): MigPart {
+  const name = inputs.node.metadata.labels?.[MIG_CONFIG_LABEL];
+  const none: MigPart = { migConfigName: undefined, refused: false, wanted: [], findings: [] };
+  if (name === undefined || name === "" || policy?.migManager.enabled === false) return none;
+  const file = migFile(inputs, policy?.migManager.configName, gpus);
+  if (!file.ok) return { migConfigName: name, refused: true, wanted: [], findings: file.findings };
+  const config = selectMigConfig(file.value, name);
+  if (!config.ok) return { migConfigName: name, refused: true, wanted: [], findings: config.findings };
+  const { wanted, findings } = wantedMig(config.value, gpus);
+  const refused = findings.some((one) => one.severity === "error");
+  return { migConfigName: name, refused, wanted, findings: [...file.findings, ...findings] };
+}
+
+function migFile(inputs: InputValues, configMapName: string | undefined, gpus: readonly Gpu[]): Outcome<MigPartedFile> {
+  if (configMapName === undefined) return { ok: true, value: generatedMigConfigs(gpus), findings: [] };
+  const map = configMapNamed(inputs.configMaps, configMapName);
+  const text = map?.data?.[MIG_CONFIG_KEY];
+  if (map === undefined || text === undefined) {
+    const seen = map === undefined ? "there is no such ConfigMap" : `it has no key ${MIG_CONFIG_KEY}`;
+    return { ok: false, findings: [missingConfigMap(configMapName, seen)] };
+  }
+  return parseMigParted(text, fileOf(map, MIG_CONFIG_KEY), inputs.placeAtOf?.(map, MIG_CONFIG_KEY));
+}
+
+interface PluginPart {
+  readonly name: string | undefined;
+  /** `undefined` when the chosen config cannot be read. */
+  readonly config: DevicePluginConfig | undefined;
+  readonly findings: readonly Finding[];
+}
+
+function pluginPart(inputs: InputValues, policy: ClusterPolicyConfig | undefined): PluginPart {
+  const configMapName = policy?.devicePlugin.configName;
+  const nothing: PluginPart = { name: undefined, config: emptyPluginConfig(), findings: [] };
+  if (configMapName === undefined) return nothing;
+  const map = configMapNamed(inputs.configMaps, configMapName);
+  if (map === undefined) {
+    return { ...nothing, config: undefined, findings: [missingConfigMap(configMapName, "there is no such ConfigMap")] };
+  }
+  const picked = pickDevicePluginConfig({
+    configs: Object.keys(map.data ?? {}),
+    label: inputs.node.metadata.labels?.[PLUGIN_CONFIG_LABEL],
+    defaultName: policy?.devicePlugin.configDefault,
+    fallback: ["empty"],
+  });
+  if (!picked.ok) return { name: undefined, config: undefined, findings: picked.findings };
+  const { name } = picked.value;
+  if (name === undefined) return { ...nothing, findings: picked.findings };
+  const read = parseDevicePluginConfig(map.data?.[name] ?? "", fileOf(map, name), inputs.placeAtOf?.(map, name));
+  return { name, config: read.ok ? read.value : undefined, findings: [...picked.findings, ...read.findings] };
+}
+
+/** The operator's own namespace comes first, since ClusterPolicy names ConfigMaps there. */
+function configMapNamed(configMaps: readonly ConfigMap[], name: string): ConfigMap | undefined {
+  const found = configMaps.filter((one) => one.metadata.name === name);
+  const rank = (one: ConfigMap): string =>
+    `${one.metadata.namespace === "gpu-operator" ? 0 : 1} ${one.metadata.namespace}`;
+  return found.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
+}
+
+function fileOf(map: ConfigMap, key: string): string {
+  return `configmap/${map.metadata.namespace ?? "default"}/${map.metadata.name}/${key}`;
+}
+
+function missingConfigMap(name: string, seen: string): Finding {
+  return finding(
+    "config-map-missing",
+    { kind: "config", name },
+    `the ClusterPolicy names ConfigMap ${name}, but ${seen}`,
+    {
+      remedy: `create it in the operator's namespace, or correct the name in the ClusterPolicy`,
+    },
+  );
+}
+
+function emptyPluginConfig(): DevicePluginConfig {
+  return {
+    flags: {},
+    resources: { gpus: [], mig: [] },
+    sharing: { strategy: "none", renameByDefault: false, failRequestsGreaterThanOne: false, resources: [] },
+  };
+}

@@ -1,0 +1,16 @@
+/** Findings, reports and explanations made from what the API and the nodes' agents tell. */
+export { podFindings } from "./pod-findings.ts";
+export { badEnds, type PodMessage, podMessage } from "./pod-state.ts";
+export {
+  buildReport,
+  holdersById,
+  podName,
+  type Report,
+  type ReportGpu,
+  type ReportInput,
+  type ReportInstance,
+  type ReportNode,
+  type ReportPod,
+  type ReportShare,
+} from "./report.ts";
+export type { MigConfigState, NodeSnapshot } from "./snapshot.ts";

@@ -1,0 +1,43 @@
+/**
+ * A pod's state in one reason and one message, looked for where kubectl users look: pod, containers, conditions.
+ */
+import type { ContainerStatus, Pod } from "../kube/index.ts";
+
+export interface PodMessage {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The most telling reason and message of the pod's status; both empty while nothing is wrong. */
+export function podMessage(pod: Pod): PodMessage {
+  const status = pod.status ?? {};
+  if (status.reason !== undefined || status.message !== undefined) {
+    return { reason: status.reason ?? "", message: status.message ?? "" };
+  }
+  const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  const container = statuses.map(containerMessage).find((one) => one !== undefined);
+  if (container !== undefined) return container;
+  const unscheduled = (status.conditions ?? []).find((one) => one.type === "PodScheduled" && one.status === "False");
+  return { reason: unscheduled?.reason ?? "", message: unscheduled?.message ?? "" };
+}
+
+/** How a container of the pod ended last, when it ended badly. */
+export function badEnds(pod: Pod): readonly { readonly container: string; readonly message: string }[] {
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  return statuses.flatMap((status) => {
+    const ended = status.state.terminated ?? status.lastState?.terminated;
+    if (ended === undefined || ended.exitCode === 0) return [];
+    return [{ container: status.name, message: ended.message ?? `exit code ${ended.exitCode}` }];
+  });
+}
+
+function containerMessage(status: ContainerStatus): PodMessage | undefined {
+  const { terminated, waiting } = status.state;
+  if (terminated !== undefined && terminated.exitCode !== 0) {
+    return { reason: terminated.reason ?? "Error", message: terminated.message ?? `exit code ${terminated.exitCode}` };
+  }
+  if (waiting === undefined || waiting.reason === undefined) return undefined;
+  const before = status.lastState?.terminated?.message;
+  const message = [waiting.message, before].filter((one) => one !== undefined && one !== "").join("; last end: ");
+  return { reason: waiting.reason, message };
+}
