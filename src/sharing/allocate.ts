@@ -74,7 +74,7 @@ function requestedDevices({ offer, ids }: AllocateRequest): readonly Device[] {
   for (const id of ids) {
     const device = byId.get(id);
     if (device === undefined) throw new TrancheError("unknown-device", `${prefix} unknown device: ${id}`);
-    if (!byUuid.has(device.uuid)) byUuid.set(device.uuid, device);
+    byUuid.set(device.uuid, device);
   }
   if (offer.failRequestsGreaterThanOne && ids.length > 1 && ids.some(isReplica)) {
     throw new TrancheError(

@@ -22,6 +22,7 @@ export interface GreedyRequest {
 
 /** Shares of one device. */
 interface Group {
+  /** Devices of its GPU that nobody can pick, counted before this request picks any. */
   readonly gpu: { inUse: number };
   readonly isMig: boolean;
   readonly free: string[];
@@ -45,7 +46,6 @@ export function greedyChoice(request: GreedyRequest): readonly string[] | undefi
     group.taken += 1;
     group.allocated += 1;
     group.held += 1;
-    group.gpu.inUse += 1;
     if (group.taken === group.free.length) open.splice(open.indexOf(group), 1);
   }
   return picked;

@@ -9,8 +9,7 @@ import type {
   SharedResource,
   SharingConfig,
 } from "../../src/config/index.ts";
-import { modelById } from "../../src/gpu/catalogue.ts";
-import type { ComputeInstance, Gpu, GpuInstance, GpuModel } from "../../src/gpu/index.ts";
+import { type ComputeInstance, type Gpu, type GpuInstance, type GpuModel, modelById } from "../../src/gpu/index.ts";
 import { type Device, type NodeOffers, type Offer, offers, type SharingSettings } from "../../src/sharing/index.ts";
 
 export const place: Place = { file: "config.yaml", line: 1, column: 1 };

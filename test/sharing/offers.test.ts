@@ -270,6 +270,19 @@ describe("devices", () => {
   });
 });
 
+test("devices alike in all but their multiprocessors are unlike under single, as NVML's attributes are", () => {
+  const one = gpu(0, "1g.10gb@0");
+  const instances = one.instances.map((instance) => {
+    const computeInstanceProfiles = instance.profile.computeInstanceProfiles.map((each) => ({
+      ...each,
+      multiprocessors: 1,
+    }));
+    return { ...instance, profile: { ...instance.profile, computeInstanceProfiles } };
+  });
+  const { offers, findings } = nodeOffers({ gpus: [{ ...one, instances }, gpu(1, "1g.10gb@0")], settings: single });
+  assert.deepEqual([offers, findings.map(({ code }) => code)], [[], ["single-strategy-conflict"]]);
+});
+
 test("a conflict under single says what it chose and what to do", () => {
   const { findings } = nodeOffers({ gpus: [gpu(0, sevenSmall), gpu(1)], settings: single });
   assert.deepEqual(

@@ -91,6 +91,19 @@ for (const { want, ...link } of links) {
   test(`${link.nvlinks} NVLinks under ${link.ancestor} are ${want} points`, () => assert.equal(linkScore(link), want));
 }
 
+for (const { pattern, text, want } of [
+  { pattern: "a*a", text: "a", want: false },
+  { pattern: "ab*ba", text: "aba", want: false },
+  { pattern: "*a*a*", text: "a", want: false },
+  { pattern: "*a*a", text: "aa", want: true },
+  { pattern: "1g.10gb", text: "1g.10gb+me", want: false },
+  { pattern: "", text: "a", want: false },
+  { pattern: "*", text: "", want: true },
+]) {
+  test(`"${pattern}" ${want ? "covers" : "does not cover"} "${text}"`, () =>
+    assert.equal(matches(pattern, text), want));
+}
+
 test("a pattern matches as the regular expression it stands for", () => {
   const letters = fc.string({ unit: fc.constantFrom("a", "b", "*", "+", "."), maxLength: 6 });
   const text = fc.string({ unit: fc.constantFrom("a", "b", "+", "."), maxLength: 8 });
