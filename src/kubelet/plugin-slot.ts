@@ -147,6 +147,7 @@ export class PluginSlot {
         this.#circumstances = circumstancesOf(identity, "own");
       }
       if (this.#registration === undefined) await this.#register(kubelet);
+      this.#error = undefined;
     } catch (error) {
       if (!kubelet.signal.aborted) this.#fail(error, identity);
     }
@@ -167,9 +168,12 @@ export class PluginSlot {
     const livedMs = this.#clock.now() - registration.sinceMs;
     if (this.#server.openStreams > 0 || !(this.#streamsEnded || livedMs >= steadyMs)) return;
     this.#registration = undefined;
-    if (livedMs >= steadyMs && this.#streamsEnded) this.#failures = 0;
-    else
-      this.#fail(new TrancheError("kubelet-away", "the kubelet has ended ListAndWatch", { retryable: true }), identity);
+    if (livedMs >= steadyMs && this.#streamsEnded) {
+      this.#failures = 0;
+      return;
+    }
+    const message = "no ListAndWatch stream from the kubelet is open";
+    this.#fail(new TrancheError("kubelet-away", message, { retryable: true }), identity);
   }
 
   /** A plugin that starts takes the socket over; one that loses it to another that serves steps back. */
@@ -189,7 +193,6 @@ export class PluginSlot {
     this.#streamsEnded = false;
     await this.#server.register(kubelet.socket, kubelet.signal);
     this.#registration = { kubelet: identity, sinceMs: this.#clock.now() };
-    this.#error = undefined;
     this.#log.info({ resource: this.#server.resource, devices: this.#server.deviceCount }, "resource registered");
   }
 

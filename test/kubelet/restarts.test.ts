@@ -114,6 +114,6 @@ test("whatever restarts, is deleted or breaks off, the kubelet ends up with the 
       assert.deepEqual(await readdir(node.directory), [], "sockets are left behind");
       await rm(node.directory, { recursive: true });
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
