@@ -58,11 +58,13 @@ export function jsonType(value: unknown): string {
 
 export function readString(reader: FieldReader, path: FieldPath, value: unknown): string | undefined {
   if (isAbsent(value) || typeof value === "string") return value ?? undefined;
-  const scalar = typeof value === "number" || typeof value === "boolean";
-  return mistyped(reader, path, value, {
-    type: "string",
-    remedy: scalar ? `put the value in quotes: ${path.at(-1) ?? ""}: "${value}"` : "write a string",
-  });
+  return mistyped(reader, path, value, { type: "string", remedy: textRemedy(value) });
+}
+
+/** What to do about a value that should be text. */
+export function textRemedy(value: unknown): string {
+  if (typeof value === "number") return "put the number in quotes";
+  return typeof value === "boolean" ? `put the word in quotes, YAML reads it as ${value}` : "write text";
 }
 
 export function readBoolean(reader: FieldReader, path: FieldPath, value: unknown): boolean | undefined {

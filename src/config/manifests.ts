@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import { type Finding, finding, type Outcome, type Place } from "../base/index.ts";
 import { readDocuments, type TextDocument } from "./documents.ts";
-import { fieldName, hasErrors, isObject, type JsonObject, jsonType } from "./field-reader.ts";
+import { fieldName, hasErrors, isObject, type JsonObject, jsonType, textRemedy } from "./field-reader.ts";
 import { type FieldPath, type PlaceAt, placesIn } from "./places.ts";
 import { recognise } from "./recognise.ts";
 import type { Manifest } from "./types.ts";
@@ -174,10 +174,7 @@ function textMapProblems(path: FieldPath, value: unknown): readonly Problem[] {
 function textProblem(path: FieldPath, value: unknown): readonly Problem[] {
   if (value === undefined || value === null || typeof value === "string") return [];
   const what = `cannot unmarshal ${jsonType(value)} into '${fieldName(path)}' of type string`;
-  const scalar = typeof value === "number" || typeof value === "boolean";
-  const remedy = scalar
-    ? `put the value in quotes: "${value}"`
-    : "write a string, for a text of several lines after `|`";
+  const remedy = typeof value === "object" ? "write the text as a block after `|`" : textRemedy(value);
   return [{ code: "bad-value", path, what, remedy }];
 }
 

@@ -22,7 +22,7 @@ function parseItem(item: string): Outcome<DevicePluginConfig> {
 const item = "{name: nvidia.com/gpu, replicas: 4}";
 const uuid = "b1028956-cfa2-0990-bf4a-5da9abb51763";
 
-// NVIDIA k8s-device-plugin api/config/v1; the rows marked * are the golden vectors of its tests and fact sheets.
+// NVIDIA k8s-device-plugin api/config/v1; rows marked * are those most often got wrong.
 describe("accepted without an error", () => {
   const texts = {
     "an empty file": "",
