@@ -1,28 +1,18 @@
 /**
- * The device manager: device plugins register here, and pods get devices here, over the real device plugin API.
+ * The device manager: gives pods the devices that plugins offer, over the real device plugin API.
  *
- * Behaves as Kubernetes 1.36 pkg/kubelet/cm/devicemanager with topology policy `none`. One difference is deliberate:
- * when a plugin registers again while its older stream still stands, that stream is closed and its end is not taken for
- * the end of the new one, as the kubelet does by looking clients up by name.
+ * Behaves as Kubernetes 1.36 pkg/kubelet/cm/devicemanager with topology policy `none`.
  */
-import { lstat, mkdir, readdir, unlink, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
 import { type Container, type Pod, parseQuantity } from "../../kube/index.ts";
-import {
-  DevicePluginConnection,
-  type PluginDevice,
-  type PluginOptions,
-  type PodDevice,
-  type RegistrationRequest,
-  type ServerHandle,
-  serveRegistration,
-} from "../../kubelet/index.ts";
+import type { PluginDevice, PodDevice } from "../../kubelet/index.ts";
 import type { AllocateAnswer } from "../../sharing/index.ts";
 import { CheckpointFile, checkpointName, checkpointText, readCheckpoint } from "./checkpoint.ts";
 import { type DeviceDemand, DeviceTable, fillUp, type Holding, type ResourceCounts, screen } from "./device-table.ts";
+import { PluginEndpoints } from "./plugin-endpoints.ts";
 import { isSidecar } from "./pod-plan.ts";
-import { isExtendedResourceName } from "./resource-names.ts";
 import { mergeAnswers } from "./visible-devices.ts";
 
 export interface DeviceManagerOptions {
@@ -36,31 +26,15 @@ export interface DeviceManagerOptions {
   onChange(): void;
 }
 
-interface Endpoint {
-  readonly connection: DevicePluginConnection;
-  readonly options: PluginOptions;
-  /** Whether the first list has come. */
-  listed: boolean;
-}
-
-/** How long the kubelet waits for a plugin to accept its call-back. */
-const dialMs = 10_000;
-/** How long a resource outlives its plugin's stream (`endpointStopGracePeriod`). */
-const stopGraceMs = 300_000;
-
 /** One run of a device manager; a kubelet that restarts makes a new one over the same directory. */
 export class DeviceManager {
   readonly #options: DeviceManagerOptions;
   readonly #table = new DeviceTable();
   readonly #checkpoint: CheckpointFile;
-  readonly #endpoints = new Map<string, Endpoint>();
-  /** Resources whose plugin is away, each with what ends the wait for it. */
-  readonly #away = new Map<string, AbortController>();
+  readonly #plugins: PluginEndpoints;
   readonly #dropped = new Set<string>();
-  readonly #tasks = new Set<Promise<void>>();
+  readonly #saves = new Set<Promise<void>>();
   #turn = Promise.resolve();
-  #server: ServerHandle | undefined;
-  #registering = 0;
   #hadCheckpoint = false;
 
   constructor(options: DeviceManagerOptions) {
@@ -74,6 +48,20 @@ export class DeviceManager {
         (resource, id) => this.#table.device(resource, id)?.numaNode,
       );
     this.#checkpoint = new CheckpointFile(join(options.directory, checkpointName), text);
+    this.#plugins = new PluginEndpoints({
+      ...options,
+      onDevices: (resource, devices) =>
+        this.#change(() => {
+          this.#dropped.delete(resource);
+          this.#table.setDevices(resource, devices);
+        }),
+      onAway: (resource) => this.#change(() => this.#table.markUnhealthy(resource)),
+      onDropped: (resource) =>
+        this.#change(() => {
+          this.#table.dropResource(resource);
+          this.#dropped.add(resource);
+        }),
+    });
   }
 
   /** Whether a checkpoint was found at start; without one the kubelet zeroes all extended resources of its node. */
@@ -81,31 +69,22 @@ export class DeviceManager {
     return this.#hadCheckpoint;
   }
 
-  /** Whether a registration is under way or a first list is awaited. */
+  /** Whether a registration is under way, a first list is awaited or the checkpoint is being written. */
   get busy(): boolean {
-    return this.#registering > 0 || [...this.#endpoints.values()].some((one) => !one.listed);
+    return this.#plugins.busy || this.#saves.size > 0;
   }
 
-  /** Restores allocations, clears the directory of sockets and listens for registrations. */
+  /** Restores allocations and listens for registrations. */
   async start(): Promise<void> {
-    const { directory } = this.#options;
+    await mkdir(this.#options.directory, { recursive: true, mode: 0o750 });
     await this.#restore();
-    await mkdir(directory, { recursive: true, mode: 0o750 });
-    await removeSockets(directory);
-    await writeFile(join(directory, "DEPRECATION"), "");
-    this.#server = await serveRegistration({
-      socketPath: join(directory, "kubelet.sock"),
-      onRegister: (request) => this.#register(request),
-    });
+    await this.#plugins.start();
   }
 
-  /** Stops listening and hangs up on the plugins; what containers hold stays in the checkpoint. */
+  /** Hangs up on the plugins; calls to them that are under way fail. What containers hold stays in the checkpoint. */
   async stop(): Promise<void> {
-    await this.#server?.close();
-    for (const wait of this.#away.values()) wait.abort(new TrancheError("stopped", "the kubelet stopped"));
-    for (const endpoint of this.#endpoints.values()) endpoint.connection.close();
-    this.#endpoints.clear();
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    await this.#plugins.stop();
+    await Promise.all(this.#saves);
   }
 
   /** Every resource with its counts; one that was dropped stays with zeros, as its key stays in the node's status. */
@@ -155,7 +134,7 @@ export class DeviceManager {
       if (lost.length > 0) await this.#allocateContainer(podUid, container, { only: lost, reusable: new Map() });
       const held = this.#held(podUid, container.name);
       for (const { resource, deviceIds } of held) {
-        const endpoint = this.#endpoints.get(resource);
+        const endpoint = this.#plugins.endpoint(resource);
         if (endpoint?.options.preStartRequired === true) await endpoint.connection.preStartContainer(deviceIds);
       }
       return mergeAnswers(held.map((one) => one.answer));
@@ -213,7 +192,7 @@ export class DeviceManager {
     const screening = screen(this.#table, demand, reusable);
     if (screening.kind === "held") return;
     if (screening.kind === "refused") throw new TrancheError("device-allocation", screening.error);
-    const endpoint = this.#endpoints.get(resource);
+    const endpoint = this.#plugins.endpoint(resource);
     if (endpoint === undefined) throw new TrancheError("device-allocation", `unknown Device Plugin ${resource}`);
     const { reused, available, missing } = screening;
     const asksPlugin = missing > 0 && endpoint.options.getPreferredAllocationAvailable;
@@ -230,83 +209,6 @@ export class DeviceManager {
     await this.#checkpoint.save();
   }
 
-  async #register(request: RegistrationRequest): Promise<void> {
-    const { version, endpoint: file, resourceName: resource } = request;
-    if (version !== "v1beta1") {
-      const message = `requested API version "${version}" is not supported by kubelet. Supported version is ["v1beta1"]`;
-      throw new TrancheError("plugin-registration", message);
-    }
-    if (!isExtendedResourceName(resource)) {
-      throw new TrancheError("plugin-registration", `the ResourceName "${resource}" is invalid`);
-    }
-    this.#registering += 1;
-    try {
-      const endpoint = await this.#dial(join(this.#options.directory, file));
-      this.#endpoints.get(resource)?.connection.close();
-      this.#endpoints.set(resource, endpoint);
-      this.#away.get(resource)?.abort(new TrancheError("registered", "the plugin registered again"));
-      this.#options.log.info({ resource, endpoint: file }, "device plugin registered");
-      this.#own(this.#follow(resource, endpoint));
-    } finally {
-      this.#registering -= 1;
-    }
-  }
-
-  async #dial(socketPath: string): Promise<Endpoint> {
-    const failed = (what: string) => (cause: unknown) => {
-      throw new TrancheError("plugin-registration", `${what}: ${errorText(cause)}`, { retryable: true });
-    };
-    const connection = await DevicePluginConnection.connect(socketPath, { timeoutMs: dialMs }).catch(
-      failed("failed to dial device plugin"),
-    );
-    try {
-      // What the plugin answers here counts; the options it sent along with Register do not.
-      const options = await connection.options().catch(failed("failed to get device plugin options"));
-      return { connection, options, listed: false };
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
-  }
-
-  /** Follows a plugin's lists until its stream ends; the plugin has to register again after that. */
-  async #follow(resource: string, endpoint: Endpoint): Promise<void> {
-    try {
-      await endpoint.connection.listAndWatch((devices) => {
-        if (this.#endpoints.get(resource) !== endpoint) return;
-        endpoint.listed = true;
-        this.#dropped.delete(resource);
-        this.#table.setDevices(resource, devices);
-        this.#save();
-        this.#options.onChange();
-      });
-    } catch (error) {
-      this.#options.log.warn({ resource, problem: errorText(error) }, "device plugin stream broke");
-    }
-    endpoint.connection.close();
-    if (this.#endpoints.get(resource) !== endpoint) return;
-    this.#endpoints.delete(resource);
-    this.#table.markUnhealthy(resource);
-    this.#options.onChange();
-    this.#own(this.#dropAfterGrace(resource));
-  }
-
-  async #dropAfterGrace(resource: string): Promise<void> {
-    const wait = new AbortController();
-    this.#away.set(resource, wait);
-    try {
-      await this.#options.clock.sleep(stopGraceMs, wait.signal);
-    } catch {
-      return; // The plugin came back, or the kubelet stops.
-    } finally {
-      this.#away.delete(resource);
-    }
-    this.#table.dropResource(resource);
-    this.#dropped.add(resource);
-    this.#save();
-    this.#options.onChange();
-  }
-
   /** Takes over the checkpoint: every resource in it is known, but has no devices until its plugin registers. */
   async #restore(): Promise<void> {
     try {
@@ -316,30 +218,21 @@ export class DeviceManager {
       for (const holding of checkpoint.holdings) this.#table.record(holding);
       for (const resource of Object.keys(checkpoint.registered)) {
         this.#table.setDevices(resource, []);
-        this.#own(this.#dropAfterGrace(resource));
+        this.#plugins.expect(resource);
       }
     } catch (error) {
       this.#options.log.error({ problem: errorText(error) }, "starting without allocations");
     }
   }
 
-  #save(): void {
-    const saved = this.#checkpoint.save().catch((error: unknown) => {
+  /** Changes the books, then tells the checkpoint and whoever shows them. */
+  #change(change: () => void): void {
+    change();
+    const save = this.#checkpoint.save().catch((error: unknown) => {
       this.#options.log.error({ problem: errorText(error) }, "checkpoint not written");
     });
-    this.#own(saved);
-  }
-
-  #own(task: Promise<void>): void {
-    this.#tasks.add(task);
-    void task.finally(() => this.#tasks.delete(task));
-  }
-}
-
-/** Only sockets right in the directory go; the checkpoint and whatever else lies there stays. */
-async function removeSockets(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    if ((await lstat(path)).isSocket()) await unlink(path);
+    this.#saves.add(save);
+    void save.finally(() => this.#saves.delete(save));
+    this.#options.onChange();
   }
 }

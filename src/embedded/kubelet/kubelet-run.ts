@@ -110,12 +110,14 @@ export class KubeletRun implements PodHost {
   /** Ends what `start` began, in reverse; containers stay as they are. */
   async stop(): Promise<void> {
     for (const unlisten of this.#unlisten) unlisten();
-    await Promise.all([...this.#workers.values()].map((one) => one.stop()));
     this.#stopping.abort(new TrancheError("stopped", "the kubelet stopped"));
+    const workers = [...this.#workers.values()].map((one) => one.stop());
+    // First of all, since a worker may wait for a plugin that never answers.
+    await this.#devices.stop();
+    await this.#podResources?.close();
+    await Promise.all(workers);
     await Promise.all(this.#tasks);
     await this.#events.flushed();
-    await this.#podResources?.close();
-    await this.#devices.stop();
   }
 
   /** Whether anything is under way that will still change what the API server or the driver shows. */

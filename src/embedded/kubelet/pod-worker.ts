@@ -5,51 +5,30 @@
  * the next change. It keeps nothing that a kubelet which restarts could not find again.
  */
 import { isDeepStrictEqual } from "node:util";
-import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
-import {
-  BackOff,
-  type Container,
-  hasStatus,
-  type KubeApi,
-  type KubeEvent,
-  type Pod,
-  type PodStatus,
-  resources,
-} from "../../kube/index.ts";
-import type { AllocateAnswer } from "../../sharing/index.ts";
-import { CrashLoop } from "./crash-loop.ts";
+import { errorText, type Logger, TrancheError } from "../../base/index.ts";
+import { BackOff, hasStatus, type KubeApi, type Pod, type PodStatus, resources } from "../../kube/index.ts";
 import type { Rejection } from "./node-fit.ts";
-import { type ContainerStart, type CreateFailure, type PodPlan, planPod, podText, stopPlan } from "./pod-plan.ts";
+import { type ContainerHost, PodContainers } from "./pod-containers.ts";
+import { type PodPlan, podText, stopPlan } from "./pod-plan.ts";
 import { type DeviceHealth, podStatus, rejectedStatus } from "./pod-status.ts";
-import { ContainerFault, type SimulatedRuntime } from "./runtime.ts";
 import { isRunning } from "./runtime-container.ts";
 import { strayAnnotations } from "./workload.ts";
 
 /** What a worker needs of its kubelet. */
-export interface PodHost {
+export interface PodHost extends ContainerHost {
   readonly api: Pick<KubeApi, "mergePatch" | "delete">;
-  readonly clock: Clock;
   readonly log: Logger;
-  readonly runtime: SimulatedRuntime;
   readonly hostIp: string;
   /** Decides over the pod and gives it its devices; one pod at a time, in the order of asking. */
   admit(worker: PodWorker): Promise<Rejection | undefined>;
-  /** What the device plugins give to a container. */
-  prepare(podUid: string, container: Container): Promise<AllocateAnswer>;
   deviceHealth(podUid: string): DeviceHealth;
-  tell(pod: Pod, type: KubeEvent["type"], event: readonly [reason: string, message: string]): void;
 }
-
-/** How long the kubelet waits before it tries again to create a container that could not be created. */
-const createRetryMs = 10_000;
 
 export class PodWorker {
   /** Whether it was there when the kubelet started; its running containers are then left as they are. */
   readonly initial: boolean;
   readonly #host: PodHost;
-  readonly #crashLoop = new CrashLoop();
-  readonly #failures = new Map<string, CreateFailure>();
-  readonly #told = new Set<string>();
+  readonly #containers: PodContainers;
   readonly #stopping = new AbortController();
   #pod: Pod;
   #task: Promise<void> | undefined;
@@ -65,6 +44,7 @@ export class PodWorker {
 
   constructor(host: PodHost, pod: Pod, initial: boolean) {
     this.#host = host;
+    this.#containers = new PodContainers(host, this.#stopping.signal);
     this.#pod = pod;
     this.initial = initial;
     this.#over = isTerminal(pod.status) && !host.runtime.containers(this.uid).some(isRunning);
@@ -161,6 +141,7 @@ export class PodWorker {
     }
     if (!this.#admitted) {
       const rejection = await this.#host.admit(this);
+      this.#stopping.signal.throwIfAborted();
       if (this.leaving) return await this.#sync();
       if (rejection !== undefined) {
         await this.#reject(rejection);
@@ -169,9 +150,8 @@ export class PodWorker {
       this.#admitted = true;
       this.#tellStrayAnnotations();
     }
-    const plan = this.#plan();
-    await this.#act(plan);
-    const next = this.#plan();
+    await this.#containers.act(this.#pod, this.#containers.plan(this.#pod));
+    const next = this.#containers.plan(this.#pod);
     this.#over = next.over;
     await this.#writeStatus(next);
     if (next.over) this.#host.runtime.releaseAddress(this.uid);
@@ -179,21 +159,11 @@ export class PodWorker {
     return next.wakeAtMs;
   }
 
-  #plan(): PodPlan {
-    return planPod({
-      pod: this.#pod,
-      containers: this.#host.runtime.containers(this.uid),
-      failures: this.#failures,
-      crashLoop: this.#crashLoop,
-      nowMs: this.#host.clock.now(),
-    });
-  }
-
   /** Stops what runs; when nothing does, shows the last status and lets the object go. */
   async #end(): Promise<void> {
     const { runtime, api } = this.#host;
     const plan = stopPlan(runtime.containers(this.uid));
-    await this.#act(plan);
+    await this.#containers.act(this.#pod, plan);
     if (!plan.over) return; // The end of a container brings the next round.
     const wasOver = this.#over;
     this.#over = true;
@@ -213,57 +183,6 @@ export class PodWorker {
     this.#over = true;
     this.#host.tell(this.#pod, "Warning", [rejection.reason, rejection.message]);
     await this.#patchStatus(rejectedStatus(this.#pod, rejection, this.#host.clock.now()));
-  }
-
-  async #act(plan: PodPlan): Promise<void> {
-    const { runtime, tell } = this.#host;
-    for (const container of plan.stop) {
-      if (!this.#told.has(container.id)) tell(this.#pod, "Normal", ["Killing", `Stopping container ${container.name}`]);
-      this.#told.add(container.id);
-      runtime.stopContainer(container.id);
-    }
-    for (const [name, { reason }] of plan.waiting) {
-      const run = runtime.containers(this.uid).findLast((one) => one.name === name);
-      if (reason !== "CrashLoopBackOff" || run === undefined || this.#told.has(run.id)) continue;
-      this.#told.add(run.id);
-      const message = `Back-off restarting failed container ${name} in pod ${podText(this.#pod)}`;
-      tell(this.#pod, "Warning", ["BackOff", message]);
-    }
-    for (const start of plan.start) await this.#startContainer(start);
-  }
-
-  async #startContainer({ container, attempt, previous }: ContainerStart): Promise<void> {
-    const { clock, runtime, prepare, tell } = this.#host;
-    const { name, image = "" } = container;
-    if (previous?.end !== undefined) this.#crashLoop.started(name, previous.end.finishedAtMs, clock.now());
-    const pulled = `Container image "${image}" already present on machine and can be accessed by the pod`;
-    tell(this.#pod, "Normal", ["Pulled", pulled]);
-    this.#failures.delete(name);
-    let answer: AllocateAnswer;
-    try {
-      answer = await prepare(this.uid, container);
-    } catch (error) {
-      this.#failToCreate(name, "CreateContainerConfigError", errorText(error));
-      return;
-    }
-    try {
-      await runtime.run({ pod: this.#pod, container, attempt, answer });
-      tell(this.#pod, "Normal", ["Created", "Container created"]);
-      tell(this.#pod, "Normal", ["Started", "Container started"]);
-    } catch (error) {
-      if (!(error instanceof ContainerFault)) throw error;
-      if (error.reason === "CreateContainerError") {
-        this.#failToCreate(name, error.reason, error.message);
-        return;
-      }
-      tell(this.#pod, "Normal", ["Created", "Container created"]);
-      tell(this.#pod, "Warning", ["Failed", `Error: ${error.message}`]);
-    }
-  }
-
-  #failToCreate(name: string, reason: string, message: string): void {
-    this.#failures.set(name, { reason, message, retryAtMs: this.#host.clock.now() + createRetryMs });
-    this.#host.tell(this.#pod, "Warning", ["Failed", `Error: ${message}`]);
   }
 
   #tellStrayAnnotations(): void {

@@ -2,7 +2,7 @@
  * The program in a simulated container: allocates GPU memory on the simulated driver, runs for its time, and ends.
  */
 import { type Clock, errorText, type Outcome } from "../../base/index.ts";
-import { CudaOutOfMemoryError, type GpuDriver } from "../../gpu/index.ts";
+import { CudaOutOfMemoryError, type GpuDriver, type ProcessEnd } from "../../gpu/index.ts";
 import type { ContainerEnd } from "./runtime-container.ts";
 import type { VisibleDevice } from "./visible-devices.ts";
 import type { Workload } from "./workload.ts";
@@ -11,7 +11,7 @@ import type { Workload } from "./workload.ts";
 export interface GpuWork {
   readonly pid: number;
   /** Resolves when the driver has ended it, with the reason. */
-  readonly gone: Promise<"ended" | "gpu-lost" | "reboot">;
+  readonly gone: Promise<ProcessEnd>;
 }
 
 /** What containers need of the simulated driver. */
@@ -106,7 +106,7 @@ export class Program {
     }
   }
 
-  #lose(device: VisibleDevice, reason: "ended" | "gpu-lost" | "reboot"): void {
+  #lose(device: VisibleDevice, reason: ProcessEnd): void {
     if (reason === "ended") return;
     const what = reason === "gpu-lost" ? "fell off the bus" : "went away when the node was rebooted";
     this.#interrupted.resolve({
