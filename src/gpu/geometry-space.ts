@@ -139,9 +139,10 @@ function validMasks(geometry: MigGeometry, slots: readonly PlacedProfile[]): num
 }
 
 function bestFirst(slots: readonly PlacedProfile[], masks: readonly number[]): number[] {
+  const futures = futuresOf(masks);
   const ranked = masks.map((mask) => ({
     mask,
-    futures: masks.reduce((count, other) => ((other & mask) === mask ? count + 1 : count), 0),
+    futures: futures.get(mask) ?? 0,
     starts: slots
       .filter((_, slot) => (mask & (1 << slot)) !== 0)
       .map(({ start }) => String(start).padStart(2, "0"))
@@ -150,6 +151,16 @@ function bestFirst(slots: readonly PlacedProfile[], masks: readonly number[]): n
   }));
   ranked.sort((a, b) => b.futures - a.futures || compareText(a.starts, b.starts) || a.mask - b.mask);
   return ranked.map(({ mask }) => mask);
+}
+
+/** For each layout, how many layouts contain it: each counts once for every part of itself. */
+function futuresOf(masks: readonly number[]): ReadonlyMap<number, number> {
+  const futures = new Map<number, number>();
+  for (const mask of masks) {
+    futures.set(0, (futures.get(0) ?? 0) + 1);
+    for (let part = mask; part !== 0; part = (part - 1) & mask) futures.set(part, (futures.get(part) ?? 0) + 1);
+  }
+  return futures;
 }
 
 function compareText(a: string, b: string): number {
