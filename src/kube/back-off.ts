@@ -16,6 +16,7 @@ export interface BackOffSettings {
 /** From 200 ms, doubling, to 30 s; half a minute of calm clears the count. */
 export const defaultBackOff: BackOffSettings = { initialMs: 200, maximumMs: 30_000, steadyMs: 30_000 };
 
+/** Counts failures and tells the wait that follows from them. */
 export class BackOff {
   readonly #settings: BackOffSettings;
   readonly #random: () => number;
@@ -40,5 +41,10 @@ export class BackOff {
     const fullMs = Math.min(maximumMs, initialMs * 2 ** this.#failures);
     if (fullMs < maximumMs) this.#failures += 1;
     return Math.max(retryAfterMs, fullMs * (0.5 + this.#random() / 2));
+  }
+
+  /** Forgets all failures, after something that counts as success however short it was. */
+  clear(): void {
+    this.#failures = 0;
   }
 }

@@ -63,7 +63,7 @@ export class ResourceCache<T extends KubeObject> {
     return this.#objects.get(keyOf({ namespace, name }));
   }
 
-  /** All objects, in no order to rely on. */
+  /** All objects: in the server's order as listed, and in order of arrival behind that. */
   items(): readonly T[] {
     return [...this.#objects.values()];
   }

@@ -7,6 +7,14 @@ export { hasStatus, KubeError, type KubeErrorDetails } from "./error.ts";
 export { type EventApi, type EventInput, recordEvent } from "./event.ts";
 export { type InClusterOptions, inClusterConnection } from "./in-cluster.ts";
 export { connectionFromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts";
+export {
+  placementObstacle,
+  preferenceWeight,
+  taintText,
+  tolerates,
+  untoleratedTaints,
+} from "./placement.ts";
+export { amountsOf, isSidecar, podRequests, type ResourceAmounts } from "./pod-requests.ts";
 export { formatQuantity, parseQuantity } from "./quantity.ts";
 export { apiVersionOf, collectionPath, objectPath, resources } from "./resources.ts";
 export { matchesLabels, parseSelector, type Requirement, type Selector } from "./selector.ts";

@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type Decision, decide } from "../../src/embedded/scheduler/pass.ts";
+import { type Node, type Pod, type PodSpec, podRequests, type ResourceList } from "../../src/kube/index.ts";
+
+function nodeOf(name: string, allocatable: ResourceList, extra: Partial<Node> = {}): Node {
+  const all = { cpu: "8", memory: "16Gi", pods: "110", ...allocatable };
+  const status = { allocatable: all, conditions: [{ type: "Ready", status: "True" as const }] };
+  return { apiVersion: "v1", kind: "Node", metadata: { name }, status, ...extra };
+}
+
+function podOf(name: string, requests: ResourceList, spec: Partial<PodSpec> = {}): Pod {
+  const containers = [{ name: "c", resources: { requests } }];
+  const metadata = { name, uid: name, namespace: "ml" };
+  return { apiVersion: "v1", kind: "Pod", metadata, spec: { containers, ...spec } };
+}
+
+function decided(nodes: readonly Node[], pods: readonly Pod[], assumed: [string, string][] = []): string[] {
+  return decide({ nodes, pods, assumed: new Map(assumed) }).map(textOf);
+}
+
+function textOf(one: Decision): string {
+  return one.kind === "bind"
+    ? `${one.pod.metadata.name} to ${one.node}`
+    : `${one.pod.metadata.name} waits: ${one.message}`;
+}
+
+const gpu = "nvidia.com/gpu";
+const slice = "nvidia.com/mig-1g.10gb";
+const noVictims = "No preemption victims found for incoming pod";
+const noHelp = "Preemption is not helpful for scheduling";
+const tainted = { spec: { taints: [{ key: "k", value: "v", effect: "NoSchedule" as const }] } };
+
+const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: string }[] = [
+  { name: "no nodes", nodes: [], pod: podOf("p", {}), want: "no nodes available to schedule pods" },
+  {
+    name: "taints and shortage, sorted by text",
+    nodes: [nodeOf("a", { [gpu]: "1" }, tainted), nodeOf("b", { [gpu]: "1" }), nodeOf("c", { [gpu]: "1" })],
+    others: [podOf("x", { [gpu]: "1" }, { nodeName: "b" }), podOf("y", { [gpu]: "1" }, { nodeName: "c" })],
+    pod: podOf("p", { [gpu]: "1" }),
+    want:
+      "0/3 nodes are available: 1 node(s) had untolerated taint {k: v}, 2 Insufficient nvidia.com/gpu. " +
+      `preemption: 0/3 nodes are available: 1 ${noHelp}, 2 ${noVictims}.`,
+  },
+  {
+    name: "a resource nobody has is beyond help",
+    nodes: [nodeOf("a", {})],
+    pod: podOf("p", { [slice]: "1" }),
+    want: `0/1 nodes are available: 1 Insufficient ${slice}. preemption: 0/1 nodes are available: 1 ${noHelp}.`,
+  },
+  {
+    name: "everything a node is short of is told",
+    nodes: [nodeOf("a", { cpu: "1", pods: "1" })],
+    others: [podOf("x", { cpu: "1" }, { nodeName: "a" })],
+    pod: podOf("p", { cpu: "500m" }),
+    want:
+      "0/1 nodes are available: 1 Insufficient cpu, 1 Too many pods. " +
+      `preemption: 0/1 nodes are available: 1 ${noVictims}.`,
+  },
+  {
+    name: "lower priority is not preempted, which is told",
+    nodes: [nodeOf("a", { [gpu]: "1" })],
+    others: [podOf("x", { [gpu]: "1" }, { nodeName: "a" })],
+    pod: podOf("p", { [gpu]: "1" }, { priority: 10 }),
+    want:
+      "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. " +
+      "preemption: 0/1 nodes are available: 1 Preemption is not done by this scheduler.",
+  },
+  {
+    name: "a node without a kubelet is not ready",
+    nodes: [nodeOf("a", {}, { status: { allocatable: { cpu: "8", pods: "10" } } })],
+    pod: podOf("p", {}),
+    want:
+      "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }. " +
+      `preemption: 0/1 nodes are available: 1 ${noHelp}.`,
+  },
+];
+for (const { name, nodes, pod, others = [], want } of sentences) {
+  test(`says why a pod waits: ${name}`, () => {
+    assert.deepEqual(decided(nodes, [...others, pod]), [`p waits: ${want}`]);
+  });
+}
+
+const four = nodeOf("t4", { [gpu]: "4" });
+const cut = nodeOf("cut", { [slice]: "7" });
+const mixed = nodeOf("a-mixed", { [slice]: "3", "nvidia.com/mig-3g.40gb": "1" });
+const half = podOf("half", { [slice]: "4" }, { nodeName: "cut" });
+const choices: { name: string; nodes: Node[]; pods: Pod[]; want: string[] }[] = [
+  {
+    name: "the emptier node gets a plain pod",
+    nodes: [nodeOf("a", { cpu: "2" }), nodeOf("b", { cpu: "6" })],
+    pods: [podOf("p", { cpu: "1" })],
+    want: ["p to b"],
+  },
+  { name: "equals go by name", nodes: [nodeOf("b", {}), nodeOf("a", {})], pods: [podOf("p", {})], want: ["p to a"] },
+  {
+    name: "a plain pod keeps off GPU nodes",
+    nodes: [four, nodeOf("z-plain", { cpu: "2" })],
+    pods: [podOf("p", { cpu: "1" })],
+    want: ["p to z-plain"],
+  },
+  {
+    name: "a slice comes from the node that offers little else",
+    nodes: [mixed, cut],
+    pods: [podOf("p", { [slice]: "1" })],
+    want: ["p to cut"],
+  },
+  {
+    name: "slices fill one node before the next",
+    nodes: [nodeOf("a", { [slice]: "7" }), cut],
+    pods: [half, podOf("p", { [slice]: "1" })],
+    want: ["p to cut"],
+  },
+  {
+    name: "a preferred node wins over a fitting one",
+    nodes: [nodeOf("a", {}), nodeOf("b", {}, { metadata: { name: "b", labels: { zone: "z" } } })],
+    pods: [
+      podOf(
+        "p",
+        {},
+        {
+          affinity: {
+            nodeAffinity: {
+              preferredDuringSchedulingIgnoredDuringExecution: [
+                { weight: 1, preference: { matchExpressions: [{ key: "zone", operator: "Exists" }] } },
+              ],
+            },
+          },
+        },
+      ),
+    ],
+    want: ["p to b"],
+  },
+  {
+    name: "a node that asks to be avoided comes last",
+    nodes: [
+      nodeOf("a", { cpu: "64" }, { spec: { taints: [{ key: "k", effect: "PreferNoSchedule" }] } }),
+      nodeOf("b", {}),
+    ],
+    pods: [podOf("p", {})],
+    want: ["p to b"],
+  },
+];
+for (const { name, nodes, pods, want } of choices) {
+  test(name, () => assert.deepEqual(decided(nodes, pods), want));
+}
+
+test("higher priority goes first, then the older, then as they came", () => {
+  const aged = (pod: Pod, creationTimestamp: string): Pod => ({
+    ...pod,
+    metadata: { ...pod.metadata, creationTimestamp },
+  });
+  const pods = [
+    aged(podOf("late", {}), "2026-01-01T00:00:02Z"),
+    aged(podOf("early-2", {}), "2026-01-01T00:00:01Z"),
+    aged(podOf("early-1", {}), "2026-01-01T00:00:01Z"),
+    aged(podOf("urgent", {}, { priority: 5 }), "2026-01-01T00:00:09Z"),
+  ];
+  const order = decided([nodeOf("a", {})], pods).map((text) => text.split(" ")[0]);
+  assert.deepEqual(order, ["urgent", "early-2", "early-1", "late"]);
+});
+
+test("a binding under way counts as done", () => {
+  const pods = [podOf("first", { [gpu]: "4" }), podOf("second", { [gpu]: "1" })];
+  const [only, ...rest] = decided([four], pods, [["first", "t4"]]);
+  assert.match(only ?? "", /^second waits: .*Insufficient nvidia.com\/gpu/);
+  assert.deepEqual(rest, []);
+});
+
+test("who has ended holds nothing, who is being deleted still does", () => {
+  const done: Pod = { ...podOf("done", { [gpu]: "4" }, { nodeName: "t4" }), status: { phase: "Succeeded" } };
+  assert.deepEqual(decided([four], [done, podOf("p", { [gpu]: "4" })]), ["p to t4"]);
+  const leaving = podOf("leaving", { [gpu]: "4" }, { nodeName: "t4" });
+  leaving.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+  assert.match(decided([four], [leaving, podOf("p", { [gpu]: "4" })])[0] ?? "", /^p waits/);
+});
+
+test("pods of another scheduler, deleted or ended ones are left alone", () => {
+  const deleted = podOf("deleted", {});
+  deleted.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+  const ended: Pod = { ...podOf("ended", {}), status: { phase: "Failed" } };
+  assert.deepEqual(decided([four], [podOf("other", {}, { schedulerName: "mine" }), deleted, ended]), []);
+});
+
+test("sums of fractions of a CPU fill a node exactly", () => {
+  const pods = Array.from({ length: 11 }, (_, index) => podOf(`p${index}`, { cpu: "100m" }));
+  const texts = decided([nodeOf("a", { cpu: "1" })], pods);
+  assert.equal(texts.filter((text) => text.endsWith("to a")).length, 10);
+});
+
+const amount = fc.integer({ min: 0, max: 4 }).map(String);
+const list = fc.record(
+  { cpu: amount, [gpu]: amount, [slice]: amount },
+  { requiredKeys: ["cpu"], noNullPrototype: true },
+);
+const randomNodes = fc.array(list, { maxLength: 4 });
+const randomPods = fc.array(fc.record({ requests: list, node: fc.option(fc.nat({ max: 3 })), init: fc.option(list) }), {
+  maxLength: 12,
+});
+
+test("never binds more than a node has, and nobody waits who would fit", () => {
+  fc.assert(
+    fc.property(randomNodes, randomPods, (lists, wishes) => {
+      const nodes = lists.map((allocatable, index) => nodeOf(`n${index}`, allocatable as ResourceList));
+      const pods = wishes.map(({ requests, node, init }, index) => {
+        const initContainers =
+          init === null ? {} : { initContainers: [{ name: "i", resources: { requests: init as ResourceList } }] };
+        const bound = node === null ? {} : { nodeName: `n${node}` };
+        return podOf(`p${index}`, requests as ResourceList, { ...initContainers, ...bound });
+      });
+      const decisions = decide({ nodes, pods, assumed: new Map() });
+      for (const [index, allocatable] of lists.entries()) {
+        const name = `n${index}`;
+        const arrived = decisions.flatMap((one) => (one.kind === "bind" && one.node === name ? [one.pod] : []));
+        const all = [...pods.filter((pod) => pod.spec.nodeName === name), ...arrived];
+        for (const resource of ["cpu", gpu, slice]) {
+          const used = all.reduce((sum, pod) => sum + (podRequests(pod).get(resource) ?? 0), 0);
+          const has = Number((allocatable as ResourceList)[resource] ?? 0);
+          const asked = arrived.some((pod) => (podRequests(pod).get(resource) ?? 0) > 0);
+          assert.ok(!asked || used <= has, `${name} gives ${used} of ${has} ${resource}`);
+          for (const one of decisions) {
+            if (one.kind !== "wait") continue;
+            const short = ["cpu", gpu, slice].some((each) => {
+              const held = all.reduce((sum, pod) => sum + (podRequests(pod).get(each) ?? 0), 0);
+              const wanted = podRequests(one.pod).get(each) ?? 0;
+              return wanted > 0 && held + wanted > Number((allocatable as ResourceList)[each] ?? 0);
+            });
+            assert.ok(short, `${one.pod.metadata.name} waits but fits ${name}`);
+          }
+        }
+      }
+      assert.equal(decisions.length, pods.filter((pod) => pod.spec.nodeName === undefined).length);
+    }),
+    { numRuns: 300 },
+  );
+});
