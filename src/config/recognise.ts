@@ -33,7 +33,11 @@ export function recogniseText(text: string): ContentKind {
   return /^["']?(?:flags|sharing)["']?\s*:/im.test(text) ? "device-plugin" : "other";
 }
 
-/** What each key of a ConfigMap's `data` holds. */
-export function configMapContents(data: Readonly<Record<string, string>>): ReadonlyMap<string, ContentKind> {
-  return new Map(Object.entries(data).map(([key, text]) => [key, recogniseText(text)]));
+/** What each text of a ConfigMap's `data` holds, by key; takes `data` as it comes, missing or untyped. */
+export function configMapContents(data: unknown): ReadonlyMap<string, ContentKind> {
+  const contents = new Map<string, ContentKind>();
+  for (const [key, text] of Object.entries(isObject(data) ? data : {})) {
+    if (typeof text === "string") contents.set(key, recogniseText(text));
+  }
+  return contents;
 }

@@ -101,6 +101,7 @@ function tooMany({ gpu, entry }: Decision): readonly Mistake[] {
     .filter(({ instances }) => instances > 0);
   const over = needs.filter(({ profile, instances }) => instances > profile.maxInstances);
   if (over.length > 0) return over.map(({ profile }) => overMaximum(entry, profile));
+  if (needs.length === 0) return [];
   const memory = sum(needs.map(({ profile, instances }) => profile.memorySlices * instances));
   const compute = sum(needs.map(({ profile, instances }) => profile.computeSlices * instances));
   const memoryTotal = Math.max(...gpu.profiles.map((profile) => profile.memorySlices));

@@ -212,6 +212,13 @@ const rows: readonly Row[] = [
     marks: ["4:52 mig-too-many-instances"],
   },
   {
+    name: "MIG on without devices on a GPU whose profiles nobody knows",
+    entries: [`{devices: all, ${on}: {}}`],
+    gpus: [{ ...a100(0), modelId: undefined, profiles: [] }],
+    want: ["0:on"],
+    marks: [],
+  },
+  {
     name: "as many slices as there are",
     entries: [`{devices: all, ${on}: {4g.40gb: 1, 3g.40gb: 1}}`],
     gpus: [a100(0)],
