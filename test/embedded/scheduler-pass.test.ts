@@ -195,7 +195,8 @@ const list = fc.record(
   { requiredKeys: ["cpu"], noNullPrototype: true },
 );
 const randomNodes = fc.array(list, { maxLength: 4 });
-const randomPods = fc.array(fc.record({ requests: list, node: fc.option(fc.nat({ max: 3 })), init: fc.option(list) }), {
+const boundTo = fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.nat({ max: 3 }));
+const randomPods = fc.array(fc.record({ requests: list, node: boundTo, init: fc.option(list) }), {
   maxLength: 12,
 });
 
