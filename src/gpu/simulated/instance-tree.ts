@@ -146,14 +146,15 @@ export function gpuInstanceIdAt(placement: Placement, memorySlices: number): num
   return parts - 1 + placement.start / placement.size;
 }
 
-/** The lowest start of `profile` where nothing stands yet, if its limits allow another one. */
+/**
+ * The lowest start of `profile` where nothing stands yet.
+ *
+ * Limits need no rule of their own: a profile has as many starts as it may have instances, and runs that do not
+ * overlap cannot be wider than the GPU instance together.
+ */
 function firstFreeStart(parent: GpuInstance, profile: ComputeInstanceProfile): number | undefined {
-  const taken = parent.computeInstances;
-  const used = taken.reduce((sum, { placement }) => sum + placement.size, 0);
-  const same = taken.filter((one) => one.profile === profile.name).length;
-  if (same >= profile.maxInstances || used + profile.computeSlices > parent.profile.computeSlices) return undefined;
   return profile.starts.find((start) =>
-    taken.every(
+    parent.computeInstances.every(
       ({ placement }) => start + profile.size <= placement.start || placement.start + placement.size <= start,
     ),
   );
