@@ -105,7 +105,7 @@ for (const { name, models, config, want } of mixed) {
 }
 
 test("a node without MIG GPUs can only be told to have MIG on or off", () => {
-  assert.deepEqual(configsOf("t4-16gb", "t4"), ["all-disabled: off", "all-enabled: on"]);
+  assert.deepEqual(configsOf("t4-16gb", "t4-16gb"), ["all-disabled: off", "all-enabled: on"]);
 });
 
 test("no balance exists where the wide profile of the rule does not", () => {
