@@ -1,0 +1,103 @@
+/**
+ * From a CustomResourceDefinition to the types it brings (apiextensions-apiserver, pkg/apis/apiextensions/v1).
+ */
+import type { ApiContext } from "./context.ts";
+import { type Cause, forbidden } from "./errors.ts";
+import { isObject, type JsonObject, listAt, objectAt, textAt } from "./json.ts";
+import { invalidValue, requiredValue } from "./metadata-validation.ts";
+import type { Store } from "./store.ts";
+import type { ApiType } from "./types.ts";
+
+/** Where definitions are kept. */
+export const definitionsKey = "customresourcedefinitions.apiextensions.k8s.io";
+
+/** The types a definition serves, one a version. */
+export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
+  const spec = objectAt(definition, "spec");
+  const names = objectAt(spec, "names");
+  const served = listAt(spec, "versions").filter((one) => objectAt(one)["served"] === true);
+  return served.map((version) => ({
+    group: textAt(spec, "group"),
+    version: textAt(version, "name"),
+    plural: textAt(names, "plural"),
+    kind: textAt(names, "kind"),
+    singular: textAt(names, "singular"),
+    namespaced: textAt(spec, "scope") === "Namespaced",
+    shortNames: listAt(names, "shortNames").map(String),
+    categories: listAt(names, "categories").map(String),
+    subresources: isObject(objectAt(version, "subresources")["status"]) ? ["status"] : [],
+    counted: true,
+    custom: true,
+  }));
+}
+
+/** Fills the names a definition leaves to be derived. */
+export function prepareDefinition(definition: JsonObject): JsonObject {
+  const spec = objectAt(definition, "spec");
+  const names = objectAt(spec, "names");
+  const kind = textAt(names, "kind");
+  const filled = { singular: kind.toLowerCase(), listKind: `${kind}List`, ...names };
+  return { ...definition, spec: { conversion: { strategy: "None" }, ...spec, names: filled } };
+}
+
+/** The faults of a definition. */
+export function definitionFaults(definition: JsonObject, old: JsonObject | undefined): readonly Cause[] {
+  const spec = objectAt(definition, "spec");
+  const faults: Cause[] = [];
+  for (const path of [["group"], ["scope"], ["names", "plural"], ["names", "kind"]]) {
+    if (textAt(spec, ...path) === "") faults.push(requiredValue(`spec.${path.join(".")}`));
+  }
+  const wanted = `${textAt(spec, "names", "plural")}.${textAt(spec, "group")}`;
+  const name = textAt(definition, "metadata", "name");
+  if (name !== wanted) faults.push(invalidValue("metadata.name", name, `must be spec.names.plural+"."+spec.group`));
+  if (!["Namespaced", "Cluster"].includes(textAt(spec, "scope"))) {
+    const message = `Unsupported value: ${JSON.stringify(textAt(spec, "scope"))}: supported values: "Cluster", "Namespaced"`;
+    faults.push({ reason: "FieldValueNotSupported", message, field: "spec.scope" });
+  }
+  const versions = listAt(spec, "versions");
+  if (versions.filter((one) => objectAt(one)["storage"] === true).length !== 1) {
+    faults.push(invalidValue("spec.versions", versions, "must have exactly one version marked as storage version"));
+  }
+  versions.forEach((one, index) => {
+    if (objectAt(one, "schema", "openAPIV3Schema")["type"] === undefined) {
+      faults.push(requiredValue(`spec.versions[${index}].schema.openAPIV3Schema`, "schemas are required"));
+    }
+  });
+  return [...faults, ...changeFaults(spec, old)];
+}
+
+function changeFaults(spec: JsonObject, old: JsonObject | undefined): readonly Cause[] {
+  if (old === undefined) return [];
+  const fixed = [["scope"], ["names", "kind"]];
+  return fixed
+    .filter((path) => textAt(spec, ...path) !== textAt(old, "spec", ...path))
+    .map((path) => invalidValue(`spec.${path.join(".")}`, textAt(spec, ...path), "field is immutable"));
+}
+
+/** Throws 403 when a definition would take the place of a built-in type. */
+export function assertDefinitionFits(definition: JsonObject, context: ApiContext): void {
+  const taken = typesOfDefinition(definition).find((one) => {
+    const there = context.registry.find(one.group, one.version, one.plural);
+    return there !== undefined && !there.custom;
+  });
+  if (taken === undefined) return;
+  const definitions = { group: "apiextensions.k8s.io", plural: "customresourcedefinitions", kind: "" };
+  throw forbidden(definitions, textAt(definition, "metadata", "name"), `${taken.plural} is a built-in type`);
+}
+
+/** Serves and stops serving types as their definitions come, change and go. */
+export function followDefinitions({ store, registry }: ApiContext): void {
+  store.listen((collection, { type, current, previous }) => {
+    if (collection !== definitionsKey) return;
+    const now = type === "DELETED" ? [] : typesOfDefinition(current.object);
+    for (const gone of previous === undefined ? [] : typesOfDefinition(previous.object)) registry.remove(gone);
+    for (const one of now) registry.add(one);
+    if (type === "DELETED") removeObjects(store, current.object);
+  });
+}
+
+/** Without its definition an object cannot be reached, so it goes with it. */
+function removeObjects(store: Store, definition: JsonObject): void {
+  const key = textAt(definition, "metadata", "name");
+  for (const version of store.collection(key).list()) store.remove(key, version.object, version);
+}

@@ -1,0 +1,60 @@
+/**
+ * The life of namespaces: the ones that are there from the start, and the end of one with all that is in it.
+ */
+import { type ApiContext, timestamp } from "./context.ts";
+import { type DeleteOptions, type Deletion, deleteObject } from "./deletion.ts";
+import { forbidden } from "./errors.ts";
+import { listAt, textAt, withPath } from "./json.ts";
+import { collectionKey } from "./registry.ts";
+import type { ApiType } from "./types.ts";
+import { findObject, type Target } from "./writes.ts";
+
+/** Where namespaces are kept. */
+export const namespacesKey = "namespaces.";
+
+/** Namespaces every cluster has, which cannot be deleted. */
+export const permanentNamespaces: readonly string[] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/** Ends a namespace: nothing new comes in, all that is in it is deleted, and when nothing is left it is gone. */
+export function deleteNamespace(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
+  const { type, name } = target;
+  const old = findObject(context, target);
+  if (permanentNamespaces.includes(name)) throw forbidden(type, name, "this namespace may not be deleted");
+  const isEnding = textAt(old.object, "metadata", "deletionTimestamp") !== "";
+  if (options.dryRun || isEnding) return { version: old, gone: false };
+  const ended = withPath(old.object, ["status", "phase"], "Terminating");
+  const marked = withPath(ended, ["metadata", "deletionTimestamp"], timestamp(context.clock));
+  const version = context.store.replace(namespacesKey, marked, old);
+  const anyGrace: DeleteOptions = {
+    dryRun: false,
+    gracePeriodSeconds: undefined,
+    uid: undefined,
+    resourceVersion: undefined,
+  };
+  for (const inside of namespacedTypes(context)) {
+    for (const one of context.store.collection(collectionKey(inside)).list(name)) {
+      deleteObject(context, { type: inside, namespace: name, name: one.name }, anyGrace);
+    }
+  }
+  removeIfEmpty(context, name);
+  return { version, gone: context.store.collection(namespacesKey).find("", name) === undefined };
+}
+
+/** Completes the end of a namespace when the last object in it goes. */
+export function followNamespaces(context: ApiContext): void {
+  context.store.listen((_, { type, current }) => {
+    if (type === "DELETED" && current.namespace !== "") removeIfEmpty(context, current.namespace);
+  });
+}
+
+function removeIfEmpty(context: ApiContext, name: string): void {
+  const found = context.store.collection(namespacesKey).find("", name);
+  if (found === undefined || textAt(found.object, "metadata", "deletionTimestamp") === "") return;
+  if (listAt(found.object, "metadata", "finalizers").length > 0) return;
+  const used = namespacedTypes(context).some((type) => context.store.collection(collectionKey(type)).count(name) > 0);
+  if (!used) context.store.remove(namespacesKey, found.object, found);
+}
+
+function namespacedTypes({ registry }: ApiContext): readonly ApiType[] {
+  return registry.all().filter((type) => type.namespaced);
+}

@@ -1,0 +1,247 @@
+/**
+ * Requests for collections, objects and their subresources, by verb.
+ */
+import type { Answer } from "./answer.ts";
+import { jsonAnswer, textAnswer } from "./answer.ts";
+import { assertJsonBody, parseObjectBody } from "./body.ts";
+import type { Version } from "./collection.ts";
+import type { ApiContext } from "./context.ts";
+import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
+import { badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
+import { type JsonObject, objectAt, textAt } from "./json.ts";
+import { assertReached, listObjects, parseRevision } from "./list.ts";
+import { deleteNamespace, namespacesKey } from "./namespaces.ts";
+import { chooseForm } from "./negotiation.ts";
+import { patchObject } from "./patching.ts";
+import type { ResourcePath } from "./paths.ts";
+import { bindPod, evictPod, podLog } from "./pod-actions.ts";
+import { collectionKey } from "./registry.ts";
+import { type Renderer, rendererFor } from "./render.ts";
+import { parseFilter, type Selection } from "./selectors.ts";
+import { watchAnswer } from "./watch-request.ts";
+import { createObject, findObject, type Part, type Target, updateObject } from "./writes.ts";
+
+/** A request whose path is known and whose body is read. */
+export interface ResourceRequest {
+  readonly method: string;
+  readonly path: ResourcePath;
+  readonly query: URLSearchParams;
+  readonly accept: string;
+  /** The media type of the body. */
+  readonly mediaType: string;
+  readonly body: string;
+}
+
+/** Answers a request; throws `ApiError`. */
+export async function answerResource(context: ApiContext, request: ResourceRequest): Promise<Answer> {
+  const { path } = request;
+  if (path.name === undefined) return answerCollection(context, request);
+  if (path.subresource === undefined) return answerObject(context, request, targetOf(path, path.name));
+  const target = targetOf(path, path.name);
+  const known = path.type.subresources.find((one) => one === path.subresource);
+  switch (known) {
+    case undefined:
+      throw noSuchPath();
+    case "status":
+      return answerStatus(context, request, target);
+    case "log":
+      if (request.method !== "GET") throw methodNotAllowed();
+      return await answerLog(context, request, target);
+    case "binding":
+    case "eviction": {
+      if (request.method !== "POST") throw methodNotAllowed();
+      const act = known === "binding" ? bindPod : evictPod;
+      return jsonAnswer(JSON.stringify(act(context, target, jsonBody(request), writeOptions(request))), 201);
+    }
+  }
+}
+
+function targetOf({ type, namespace }: ResourcePath, name: string): Target {
+  return { type, namespace: namespace ?? "", name };
+}
+
+function jsonBody(request: ResourceRequest): JsonObject {
+  assertJsonBody(request.mediaType);
+  return parseObjectBody(request.body);
+}
+
+function writeOptions({ query }: ResourceRequest): { readonly dryRun: boolean } {
+  const values = query.getAll("dryRun").filter((one) => one !== "");
+  const unknown = values.find((one) => one !== "All");
+  if (unknown !== undefined)
+    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(unknown)}: supported values: "All"`);
+  return { dryRun: values.length > 0 };
+}
+
+function rendererOf(context: ApiContext, { path, accept, query }: ResourceRequest): Renderer {
+  const included = query.get("includeObject");
+  return rendererFor({
+    type: path.type,
+    form: chooseForm(accept),
+    rowObject: included === "None" || included === "Object" ? included : "Metadata",
+    nowMs: () => context.clock.now(),
+  });
+}
+
+function answerCollection(context: ApiContext, request: ResourceRequest): Answer {
+  const { path, method } = request;
+  const isEverywhere = path.type.namespaced && path.namespace === undefined;
+  if (method === "GET")
+    return isWatch(request) ? watchAnswer(context, request, selectionOf(request)) : list(context, request);
+  if (isEverywhere) throw methodNotAllowed();
+  if (method === "POST") {
+    const renderer = rendererOf(context, request);
+    const made = createObject(context, targetOf(path, ""), jsonBody(request), writeOptions(request));
+    return jsonAnswer(renderer.one(made), 201);
+  }
+  if (method === "DELETE") return deleteCollection(context, request);
+  throw methodNotAllowed();
+}
+
+function isWatch({ query }: ResourceRequest): boolean {
+  const value = query.get("watch");
+  return value === "" || value === "1" || value === "true";
+}
+
+function selectionOf({ path, query }: ResourceRequest): Selection {
+  const filter = parseFilter(path.type, query.get("labelSelector") ?? "", query.get("fieldSelector") ?? "");
+  return { namespace: path.namespace, filter };
+}
+
+function list(context: ApiContext, request: ResourceRequest): Answer {
+  const { path, query } = request;
+  const renderer = rendererOf(context, request);
+  const limit = query.get("limit") ?? "0";
+  if (!/^\d{1,9}$/.test(limit)) throw badRequest(`limit: Invalid value: ${JSON.stringify(limit)}`);
+  const { items, metadata } = listObjects(context.store, context.store.collection(collectionKey(path.type)), {
+    selection: selectionOf(request),
+    limit: Number(limit),
+    continueToken: query.get("continue") ?? "",
+    resourceVersion: query.get("resourceVersion") ?? "",
+    resourceVersionMatch: query.get("resourceVersionMatch") ?? "",
+  });
+  return jsonAnswer(renderer.list(items, metadata));
+}
+
+function deleteCollection(context: ApiContext, request: ResourceRequest): Answer {
+  const { type } = request.path;
+  const options = deleteOptions(request);
+  const { namespace, filter } = selectionOf(request);
+  const renderer = rendererOf(context, request);
+  const chosen = context.store
+    .collection(collectionKey(type))
+    .list(namespace)
+    .filter(filter ?? (() => true));
+  for (const one of chosen) remove(context, { type, namespace: one.namespace, name: one.name }, options);
+  return jsonAnswer(renderer.list(chosen, { resourceVersion: String(context.store.revision) }));
+}
+
+function answerObject(context: ApiContext, request: ResourceRequest, target: Target): Answer {
+  switch (request.method) {
+    case "GET":
+      return read(context, request, target);
+    case "PUT":
+      return replace(context, request, { target, part: "main" });
+    case "PATCH":
+      return patch(context, request, { target, part: "main" });
+    case "DELETE": {
+      const options = deleteOptions(request);
+      const renderer = rendererOf(context, request);
+      const { version, gone } = remove(context, target, options);
+      return jsonAnswer(answersWithObject(target, gone) ? renderer.one(version) : successText(target, version));
+    }
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function read(context: ApiContext, request: ResourceRequest, target: Target): Answer {
+  if (isWatch(request)) {
+    const filter = (one: Version): boolean => one.name === target.name;
+    return watchAnswer(context, request, { namespace: request.path.namespace, filter });
+  }
+  const asked = request.query.get("resourceVersion") ?? "";
+  if (asked !== "") assertReached(context.store, parseRevision(asked));
+  const renderer = rendererOf(context, request);
+  return jsonAnswer(renderer.one(findObject(context, target)));
+}
+
+interface Change {
+  readonly target: Target;
+  readonly part: Part;
+}
+
+function replace(context: ApiContext, request: ResourceRequest, { target, part }: Change): Answer {
+  const renderer = rendererOf(context, request);
+  const body = jsonBody(request);
+  // The body stands for the whole object, so what it leaves out of the metadata that must not change is filled in.
+  const metadata = { ...objectAt(body, "metadata") };
+  const named = { ...body, metadata: { ...metadata, name: textAt(metadata, "name") || target.name } };
+  const options = { ...writeOptions(request), part };
+  return jsonAnswer(renderer.one(updateObject(context, target, () => named, options)));
+}
+
+function patch(context: ApiContext, request: ResourceRequest, { target, part }: Change): Answer {
+  const renderer = rendererOf(context, request);
+  const { version, created } = patchObject(context, target, {
+    mediaType: request.mediaType,
+    body: request.body,
+    part,
+    fieldManager: request.query.get("fieldManager") ?? "",
+    dryRun: writeOptions(request).dryRun,
+  });
+  return jsonAnswer(renderer.one(version), created ? 201 : 200);
+}
+
+function answerStatus(context: ApiContext, request: ResourceRequest, target: Target): Answer {
+  switch (request.method) {
+    case "GET":
+      return read(context, request, target);
+    case "PUT":
+      return replace(context, request, { target, part: "status" });
+    case "PATCH":
+      return patch(context, request, { target, part: "status" });
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function deleteOptions(request: ResourceRequest): DeleteOptions {
+  const { query } = request;
+  const given = request.body.trim() === "" ? {} : jsonBody(request);
+  const grace = query.get("gracePeriodSeconds");
+  if (grace !== null && !/^-?\d{1,9}$/.test(grace)) throw badRequest("gracePeriodSeconds is not a whole number");
+  const policy = query.get("propagationPolicy");
+  const fromQuery: JsonObject = {
+    ...(grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
+    ...(policy === null ? {} : { propagationPolicy: policy }),
+  };
+  return parseDeleteOptions({ ...fromQuery, ...given }, writeOptions(request));
+}
+
+function remove(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
+  const end = collectionKey(target.type) === namespacesKey ? deleteNamespace : deleteObject;
+  return end(context, target, options);
+}
+
+/** What is still there is shown; of what is gone only these types are (`ReturnDeletedObject` in their storage). */
+function answersWithObject({ type }: Target, gone: boolean): boolean {
+  return !gone || ["pods.", "services.", "serviceaccounts.", "persistentvolumeclaims."].includes(collectionKey(type));
+}
+
+function successText({ type, name }: Target, version: Version): string {
+  return JSON.stringify(successStatus(type, name, version.uid));
+}
+
+async function answerLog(context: ApiContext, request: ResourceRequest, target: Target): Promise<Answer> {
+  const { query } = request;
+  const tail = query.get("tailLines");
+  if (tail !== null && !/^\d{1,9}$/.test(tail)) throw badRequest("tailLines: Invalid value: must be a whole number");
+  const text = await podLog(context, target, {
+    container: query.get("container") ?? "",
+    tailLines: tail === null ? undefined : Number(tail),
+    previous: query.get("previous") === "true",
+    timestamps: query.get("timestamps") === "true",
+  });
+  return textAnswer(text);
+}

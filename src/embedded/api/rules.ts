@@ -1,0 +1,248 @@
+/**
+ * What is special about a type when its objects are written, as a table.
+ */
+import { type ApiContext, timestamp } from "./context.ts";
+import { assertDefinitionFits, definitionFaults, prepareDefinition } from "./custom-types.ts";
+import type { Cause } from "./errors.ts";
+import {
+  isObject,
+  type Json,
+  type JsonObject,
+  listAt,
+  objectAt,
+  sameJson,
+  textAt,
+  withField,
+  withPath,
+} from "./json.ts";
+import { requiredValue } from "./metadata-validation.ts";
+import { defaultPod, defaultPodSpec } from "./pod-defaults.ts";
+import { qosClass } from "./pod-qos.ts";
+import { podSpecFaults, podUpdateFaults } from "./pod-validation.ts";
+import { withPriority } from "./priority.ts";
+import { normalQuantities } from "./quantities.ts";
+import { collectionKey } from "./registry.ts";
+import type { ApiType } from "./types.ts";
+
+export interface TypeRules {
+  /** Fills what the client left out, at every write. */
+  readonly defaults?: (object: JsonObject) => JsonObject;
+  /** Decides what a new object starts with, beyond defaults; may refuse it. */
+  readonly prepareCreate?: (object: JsonObject, context: ApiContext) => JsonObject;
+  /** The faults of a new object, or of one that is to replace `old`. */
+  readonly faults?: (object: JsonObject, old: JsonObject | undefined) => readonly Cause[];
+  /** Whether a client may bring the status of a new object, as kubelets do with their nodes. Default false. */
+  readonly statusAtCreate?: boolean;
+}
+
+const noRules: TypeRules = {};
+
+const podRules: TypeRules = {
+  defaults: defaultPod,
+  prepareCreate: (pod, context) => {
+    const prioritised = withPriority(pod, context);
+    const status = { phase: "Pending", qosClass: qosClass(objectAt(pod, "spec")) };
+    return { ...prioritised, status };
+  },
+  faults: (pod, old) => {
+    const spec = objectAt(pod, "spec");
+    return old === undefined ? podSpecFaults(spec, "spec") : podUpdateFaults(spec, objectAt(old, "spec"));
+  },
+};
+
+const nodeRules: TypeRules = {
+  statusAtCreate: true,
+  defaults: (node) => {
+    const status = node["status"];
+    if (!isObject(status)) return { ...node, spec: objectAt(node, "spec"), status: {} };
+    const capacity = normalQuantities(objectAt(status, "capacity"));
+    const allocatable = isObject(status["allocatable"]) ? normalQuantities(objectAt(status, "allocatable")) : capacity;
+    return { ...node, spec: objectAt(node, "spec"), status: { ...status, capacity, allocatable } };
+  },
+};
+
+const namespaceRules: TypeRules = {
+  prepareCreate: (namespace) => {
+    const labels = { ...objectAt(namespace, "metadata", "labels"), "kubernetes.io/metadata.name": nameOf(namespace) };
+    const labelled = withPath(namespace, ["metadata", "labels"], labels);
+    return { ...labelled, spec: { finalizers: ["kubernetes"] }, status: { phase: "Active" } };
+  },
+};
+
+const configMapRules: TypeRules = {
+  faults: (object, old) => [...keyFaults(object), ...immutableFaults(object, old)],
+};
+
+const secretRules: TypeRules = {
+  defaults: (secret) => {
+    const plain = Object.entries(objectAt(secret, "stringData"));
+    const encoded = plain.map(([key, value]) => [key, Buffer.from(String(value)).toString("base64")] as const);
+    const data =
+      encoded.length === 0 ? secret["data"] : { ...objectAt(secret, "data"), ...Object.fromEntries(encoded) };
+    const typed = { type: "Opaque", ...withField(secret, "stringData", undefined) };
+    return data === undefined ? typed : withField(typed, "data", data);
+  },
+  faults: (object, old) => [...keyFaults(object), ...immutableFaults(object, old)],
+};
+
+const eventRules: TypeRules = {
+  faults: (event) => {
+    const about = objectAt(event, "involvedObject");
+    return textAt(about, "kind") === "" && textAt(about, "name") === "" ? [requiredValue("involvedObject")] : [];
+  },
+};
+
+const priorityClassRules: TypeRules = {
+  defaults: (object) => ({ preemptionPolicy: "PreemptLowerPriority", ...object }),
+  faults: (object, old) => {
+    if (old === undefined || sameJson(object["value"], old["value"])) return [];
+    return [forbiddenChange("value", "may not be changed in an update.")];
+  },
+};
+
+const claimRules: TypeRules = {
+  prepareCreate: (object) => ({ ...object, status: { phase: "Pending" } }),
+};
+
+/** Types that hold the template of a pod. */
+function workloadRules(extra: (spec: JsonObject, object: JsonObject) => JsonObject): TypeRules {
+  return {
+    defaults: (object) => {
+      const spec = objectAt(object, "spec");
+      const filled = withPath(spec, ["template", "spec"], defaultPodSpec(objectAt(spec, "template", "spec")));
+      return { ...object, spec: extra(filled, object) };
+    },
+    prepareCreate: (object) => ({ ...object, status: {} }),
+    faults: (object, old) => [
+      ...podSpecFaults(objectAt(object, "spec", "template", "spec"), "spec.template.spec"),
+      ...selectorFaults(object, old),
+    ],
+  };
+}
+
+function selectorFaults(object: JsonObject, old: JsonObject | undefined): readonly Cause[] {
+  const selector = objectAt(object, "spec", "selector");
+  if (Object.keys(selector).length === 0) return [requiredValue("spec.selector")];
+  const labels = objectAt(object, "spec", "template", "metadata", "labels");
+  const wanted = Object.entries(objectAt(selector, "matchLabels"));
+  if (!wanted.every(([key, value]) => labels[key] === value)) {
+    const message = `Invalid value: ${JSON.stringify(labels)}: \`selector\` does not match template \`labels\``;
+    return [{ reason: "FieldValueInvalid", message, field: "spec.template.metadata.labels" }];
+  }
+  if (old === undefined || sameJson(selector, objectAt(old, "spec", "selector"))) return [];
+  return [forbiddenChange("spec.selector", "field is immutable")];
+}
+
+const replicated = workloadRules((spec) => ({ replicas: 1, ...spec }));
+
+const deploymentRules = workloadRules((spec) => ({
+  replicas: 1,
+  strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "25%", maxSurge: "25%" } },
+  revisionHistoryLimit: 10,
+  progressDeadlineSeconds: 600,
+  ...spec,
+}));
+
+/** A Job selects its pods by its own uid unless told otherwise. */
+const jobRules = workloadRules((spec, job) => {
+  const filled: JsonObject = {
+    ...(spec["parallelism"] === undefined ? { completions: 1 } : {}),
+    parallelism: 1,
+    backoffLimit: 6,
+    completionMode: "NonIndexed",
+    suspend: false,
+    ...spec,
+  };
+  if (spec["selector"] !== undefined || spec["manualSelector"] === true) return filled;
+  const uid = textAt(job, "metadata", "uid");
+  const own = { "batch.kubernetes.io/controller-uid": uid };
+  const labels: JsonObject = {
+    ...objectAt(spec, "template", "metadata", "labels"),
+    ...own,
+    "batch.kubernetes.io/job-name": nameOf(job),
+    "controller-uid": uid,
+    "job-name": nameOf(job),
+  };
+  return { ...withPath(filled, ["template", "metadata", "labels"], labels), selector: { matchLabels: own } };
+});
+
+const definitionRules: TypeRules = {
+  defaults: prepareDefinition,
+  prepareCreate: (definition, context) => {
+    assertDefinitionFits(definition, context);
+    const created = timestamp(context.clock);
+    return { ...definition, status: establishedStatus(definition, created) };
+  },
+  faults: definitionFaults,
+};
+
+/** Names and schema are taken as they are, so a definition is established as soon as it is stored. */
+function establishedStatus(definition: JsonObject, lastTransitionTime: string): JsonObject {
+  const condition = (type: string, reason: string, message: string): Json => ({
+    type,
+    status: "True",
+    lastTransitionTime,
+    reason,
+    message,
+  });
+  const stored = listAt(definition, "spec", "versions").filter((one) => objectAt(one)["storage"] === true);
+  return {
+    conditions: [
+      condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+      condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ],
+    acceptedNames: objectAt(definition, "spec", "names"),
+    storedVersions: stored.map((one) => textAt(one, "name")),
+  };
+}
+
+function keyFaults(object: JsonObject): readonly Cause[] {
+  return ["data", "binaryData"].flatMap((field) =>
+    Object.keys(objectAt(object, field))
+      .filter((key) => !/^[-._a-zA-Z0-9]{1,253}$/.test(key) || key === "." || key === "..")
+      .map((key) => ({
+        reason: "FieldValueInvalid" as const,
+        message:
+          `Invalid value: ${JSON.stringify(key)}: a valid config key must consist of alphanumeric characters, ` +
+          "'-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+        field: `${field}[${key}]`,
+      })),
+  );
+}
+
+function immutableFaults(object: JsonObject, old: JsonObject | undefined): readonly Cause[] {
+  if (old?.["immutable"] !== true) return [];
+  const fixed = ["data", "binaryData", "immutable"].filter((field) => !sameJson(object[field], old[field]));
+  return fixed.map((field) => forbiddenChange(field, "field is immutable when `immutable` is set"));
+}
+
+function forbiddenChange(field: string, why: string): Cause {
+  return { reason: "FieldValueForbidden", message: `Forbidden: ${why}`, field };
+}
+
+function nameOf(object: JsonObject): string {
+  return textAt(object, "metadata", "name");
+}
+
+const rules: Readonly<Record<string, TypeRules>> = {
+  "pods.": podRules,
+  "nodes.": nodeRules,
+  "namespaces.": namespaceRules,
+  "configmaps.": configMapRules,
+  "secrets.": secretRules,
+  "events.": eventRules,
+  "persistentvolumeclaims.": claimRules,
+  "priorityclasses.scheduling.k8s.io": priorityClassRules,
+  "deployments.apps": deploymentRules,
+  "replicasets.apps": replicated,
+  "statefulsets.apps": replicated,
+  "daemonsets.apps": workloadRules((spec) => ({ updateStrategy: { type: "RollingUpdate" }, ...spec })),
+  "jobs.batch": jobRules,
+  "customresourcedefinitions.apiextensions.k8s.io": definitionRules,
+};
+
+/** The rules of a type; none for most. */
+export function rulesOf(type: ApiType): TypeRules {
+  const key = collectionKey(type);
+  return (Object.hasOwn(rules, key) ? rules[key] : undefined) ?? noRules;
+}

@@ -1,0 +1,204 @@
+/**
+ * The API server: HTTPS on the loopback interface, a bearer token, and the requests in between.
+ */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
+import type { KubeConnection } from "../../kube/index.ts";
+import type { Answer } from "./answer.ts";
+import { textAnswer } from "./answer.ts";
+import { mediaType, readBody } from "./body.ts";
+import type { ApiContext, ReadLogs } from "./context.ts";
+import { followDefinitions } from "./custom-types.ts";
+import { answerMeta } from "./discovery.ts";
+import { ApiError, internalError, unauthorized } from "./errors.ts";
+import { kubeconfigText } from "./kubeconfig.ts";
+import { followNamespaces } from "./namespaces.ts";
+import { parseResourcePath, pathSegments } from "./paths.ts";
+import { Registry } from "./registry.ts";
+import { answerResource } from "./resource-requests.ts";
+import { seedObjects } from "./seed.ts";
+import { Store } from "./store.ts";
+import { makeCertificate } from "./tls.ts";
+import { builtInTypes } from "./types.ts";
+import { WatchHub } from "./watch-hub.ts";
+
+export interface ApiServerOptions {
+  /** Default 0: any free port. */
+  readonly port?: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How many changes of each type a watch can go back; default 5,000. */
+  readonly historyLimit?: number;
+}
+
+/** What the server counts. */
+export interface ApiServerStats {
+  /** Requests answered or being answered since the start. */
+  readonly requests: number;
+  readonly openWatches: number;
+  readonly objects: number;
+  /** The resource version of the last write. */
+  readonly revision: number;
+}
+
+export interface ApiServer {
+  /** For example `https://127.0.0.1:41234`. */
+  readonly url: string;
+  readonly port: number;
+  readonly token: string;
+  /** PEM of the certificate to trust. */
+  readonly caCert: string;
+  /** The text of a kubeconfig; holds the token, so write it with mode 0600. */
+  kubeconfig(): string;
+  readonly stats: ApiServerStats;
+  /** Says who reads the logs of containers: the kubelet stand-in. */
+  setLogs(readLogs: ReadLogs): void;
+  /** How to connect, for clients in the same process. */
+  connection(): KubeConnection;
+  /** The version of the last write, of whatever object. */
+  resourceVersion(): string;
+  /** Forgets all history, as a compaction does: watches that come back are answered 410. */
+  compact(): void;
+  /** Ends all watches and connections at once. */
+  close(): Promise<void>;
+}
+
+/** Starts the server; throws a `TrancheError` with code `port-in-use` when another program holds the port. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { clock, log } = options;
+  const store = new Store(options.historyLimit === undefined ? {} : { historyLimit: options.historyLimit });
+  const context: ApiContext = { store, registry: new Registry(builtInTypes), clock, log, readLogs: undefined };
+  followDefinitions(context);
+  followNamespaces(context);
+  seedObjects(context);
+  const hub = new WatchHub(context);
+  const token = randomBytes(32).toString("base64url");
+  const certificate = await makeCertificate(clock.now());
+  const front = new Front(context, hub, token);
+  const server = createServer({ ...certificate, keepAliveTimeout: 120_000 }, (request, response) => {
+    void front.serve(request, response);
+  });
+  const port = await listen(server, options.port ?? 0);
+  const url = `https://127.0.0.1:${port}`;
+  const { cert: caCert } = certificate;
+  return {
+    url,
+    port,
+    token,
+    caCert,
+    kubeconfig: () => kubeconfigText({ url, token, caCert }),
+    connection: () => ({ server: url, token, caData: caCert }),
+    resourceVersion: () => String(store.revision),
+    get stats() {
+      return { requests: front.requests, openWatches: hub.open, objects: store.size, revision: store.revision };
+    },
+    setLogs: (readLogs) => {
+      context.readLogs = readLogs;
+    },
+    compact: () => {
+      for (const [, collection] of store.collections()) collection.forget();
+    },
+    close: async () => {
+      hub.close();
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "EADDRINUSE") return reject(cause);
+      reject(new TrancheError("port-in-use", `port ${port} on 127.0.0.1 is held by another program`, { cause }));
+    });
+    server.listen({ port, host: "127.0.0.1" }, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz"]);
+
+/** From a connection's request to its answer. */
+class Front {
+  readonly #context: ApiContext;
+  readonly #hub: WatchHub;
+  readonly #tokenDigest: Buffer;
+  requests = 0;
+
+  constructor(context: ApiContext, hub: WatchHub, token: string) {
+    this.#context = context;
+    this.#hub = hub;
+    this.#tokenDigest = digest(token);
+  }
+
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.requests += 1;
+    try {
+      const answer = await this.#answer(request);
+      if (answer.kind === "watch") this.#hub.start(response, answer.options, answer.timeoutMs);
+      else sendBody(response, answer);
+    } catch (error) {
+      this.#fail(request, response, error);
+    }
+  }
+
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const url = new URL(request.url ?? "/", "https://127.0.0.1");
+    const segments = pathSegments(url.pathname);
+    if (openPaths.has(`/${segments[0] ?? ""}`)) return textAnswer("ok");
+    if (!this.#isAuthorised(request)) throw unauthorized();
+    const method = request.method ?? "GET";
+    const accept = request.headers.accept ?? "";
+    const meta = answerMeta(this.#context, { method, segments, accept });
+    if (meta !== undefined) return meta;
+    const path = parseResourcePath(segments, this.#context.registry);
+    const body = method === "GET" ? "" : await readBody(request);
+    const asked = { method, path, query: url.searchParams, accept, mediaType: mediaType(request), body };
+    return await answerResource(this.#context, asked);
+  }
+
+  #isAuthorised(request: IncomingMessage): boolean {
+    const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
+    // Digests are of one length, and comparing them takes the same time whatever they are.
+    return token !== undefined && timingSafeEqual(digest(token), this.#tokenDigest);
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const { method, url } = request;
+    if (!(error instanceof ApiError)) {
+      if (request.destroyed) return;
+      this.#context.log.error({ method, url, error: errorText(error) }, "request failed");
+    }
+    const apiError = error instanceof ApiError ? error : internalError(errorText(error));
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    // What is left of a body that was not read is let through, so that the client comes to read the answer.
+    if (!request.complete) response.setHeader("Connection", "close");
+    request.resume();
+    const text = JSON.stringify(apiError.status);
+    sendBody(response, { kind: "body", code: apiError.code, contentType: "application/json", text });
+  }
+}
+
+function sendBody(response: ServerResponse, answer: Extract<Answer, { kind: "body" }>): void {
+  const body = Buffer.from(answer.text);
+  response.writeHead(answer.code, {
+    "Content-Type": answer.contentType,
+    "Content-Length": body.length,
+    "Cache-Control": "no-cache, private",
+  });
+  response.end(body);
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
