@@ -108,6 +108,7 @@ export interface PodSpec {
   schedulerName?: string;
   priority?: number;
   priorityClassName?: string;
+  preemptionPolicy?: string;
   runtimeClassName?: string;
   serviceAccountName?: string;
   overhead?: ResourceList;

@@ -68,6 +68,14 @@ const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: 
       "preemption: 0/1 nodes are available: 1 Preemption is not done by this scheduler.",
   },
   {
+    name: "a pod that never preempts",
+    nodes: [nodeOf("a", {})],
+    pod: podOf("p", { [gpu]: "1" }, { preemptionPolicy: "Never" }),
+    want:
+      "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. " +
+      "preemption: not eligible due to preemptionPolicy=Never.",
+  },
+  {
     name: "a node without a kubelet is not ready",
     nodes: [nodeOf("a", {}, { status: { allocatable: { cpu: "8", pods: "10" } } })],
     pod: podOf("p", {}),

@@ -18,6 +18,7 @@ export function fitErrorText(pod: Pod, refusals: readonly Refusal[]): string {
     refusals.length,
     refusals.flatMap(({ obstacle }) => obstacle.reasons),
   );
+  if (pod.spec.preemptionPolicy === "Never") return `${why} preemption: not eligible due to preemptionPolicy=Never.`;
   const preemption = histogram(
     refusals.length,
     refusals.map((refusal) => preemptionReason(pod, refusal)),
