@@ -7,6 +7,7 @@ import type { ApiContext } from "./context.ts";
 import { methodNotAllowed } from "./errors.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { wantsAggregatedDiscovery } from "./negotiation.ts";
+import { openApiAnswer } from "./openapi.ts";
 import type { Registry } from "./registry.ts";
 import type { ApiType, Subresource } from "./types.ts";
 
@@ -28,6 +29,7 @@ function metaDocument(registry: Registry, { segments, accept }: MetaRequest): An
   const [root, second = "", third = ""] = segments;
   if (root === undefined) return jsonAnswer(JSON.stringify({ paths: rootPaths(registry) }));
   if (root === "version" && segments.length === 1) return jsonAnswer(JSON.stringify(versionInfo));
+  if (root === "openapi") return openApiAnswer(registry, segments.slice(1));
   if (root !== "api" && root !== "apis") return undefined;
   const isCore = root === "api";
   if (segments.length === 1) {
@@ -62,7 +64,18 @@ function rootPaths(registry: Registry): readonly string[] {
   const groups = [...registry.groups()].flatMap(([group, versions]) =>
     group === "" ? [] : [`/apis/${group}`, ...versions.map((version) => `/apis/${group}/${version}`)],
   );
-  return ["/api", "/api/v1", "/apis", ...groups, "/healthz", "/livez", "/readyz", "/version"];
+  return [
+    "/api",
+    "/api/v1",
+    "/apis",
+    ...groups,
+    "/healthz",
+    "/livez",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+  ];
 }
 
 function groupEntry(registry: Registry, group: string): JsonObject {

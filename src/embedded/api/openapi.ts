@@ -1,0 +1,97 @@
+/**
+ * OpenAPI documents, as far as clients need them before they write: which types there are and that the server takes
+ * part in field validation (kubectl looks for the `fieldValidation` parameter of PATCH). Schemas tell only what all
+ * objects have; the rest of an object is open.
+ */
+import { createHash } from "node:crypto";
+import { apiVersionOf } from "../../kube/index.ts";
+import { type Answer, jsonAnswer } from "./answer.ts";
+import type { JsonObject } from "./json.ts";
+import type { Registry } from "./registry.ts";
+import type { ApiType } from "./types.ts";
+
+const info = { title: "Kubernetes", version: "v1.35.0" };
+
+/** The answer below `/openapi`; `undefined` where nothing is. */
+export function openApiAnswer(registry: Registry, segments: readonly string[]): Answer | undefined {
+  const [version, ...rest] = segments;
+  if (version === "v2" && rest.length === 0) {
+    return jsonAnswer(JSON.stringify({ swagger: "2.0", info, paths: {}, definitions: {} }));
+  }
+  if (version !== "v3") return undefined;
+  if (rest.length === 0) return jsonAnswer(JSON.stringify({ paths: documentPaths(registry) }));
+  const types = registry.all().filter((type) => documentName(type) === rest.join("/"));
+  return types.length === 0 ? undefined : jsonAnswer(JSON.stringify(documentOf(types)));
+}
+
+/** `api/v1` or `apis/apps/v1`, under which the document of a group and version is found. */
+function documentName(type: ApiType): string {
+  return type.group === "" ? `api/${type.version}` : `apis/${apiVersionOf(type)}`;
+}
+
+/** Every document with a digest of its content, by which clients keep what they have read. */
+function documentPaths(registry: Registry): JsonObject {
+  const byName = Map.groupBy(registry.all(), documentName);
+  const entries = [...byName].map(([name, types]) => {
+    const hash = createHash("sha256")
+      .update(JSON.stringify(documentOf(types)))
+      .digest("hex")
+      .slice(0, 32);
+    return [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` }] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function documentOf(types: readonly ApiType[]): JsonObject {
+  const paths = types.flatMap((type) => [
+    [collectionPath(type), { post: operation(type, "post") }] as const,
+    [
+      `${collectionPath(type)}/{name}`,
+      { get: operation(type, "get"), put: operation(type, "put"), patch: operation(type, "patch") },
+    ] as const,
+  ]);
+  const schemas = types.map((type) => [schemaName(type), schemaOf(type)] as const);
+  return {
+    openapi: "3.0.0",
+    info,
+    paths: Object.fromEntries(paths),
+    components: { schemas: Object.fromEntries(schemas) },
+  };
+}
+
+function collectionPath(type: ApiType): string {
+  return `/${documentName(type)}${type.namespaced ? "/namespaces/{namespace}" : ""}/${type.plural}`;
+}
+
+/** Definitions are named by their group turned around, as `com.nvidia.v1.ClusterPolicy`. */
+function schemaName({ group, version, kind }: ApiType): string {
+  return [...(group === "" ? ["core"] : group.split(".").reverse()), version, kind].join(".");
+}
+
+function groupVersionKind({ group, version, kind }: ApiType): JsonObject {
+  return { group, version, kind };
+}
+
+function schemaOf(type: ApiType): JsonObject {
+  return {
+    type: "object",
+    properties: {
+      apiVersion: { type: "string" },
+      kind: { type: "string" },
+      metadata: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+    },
+    "x-kubernetes-group-version-kind": [groupVersionKind(type)],
+    "x-kubernetes-preserve-unknown-fields": true,
+  };
+}
+
+function operation(type: ApiType, method: "get" | "post" | "put" | "patch"): JsonObject {
+  const names = method === "get" ? [] : ["dryRun", "fieldManager", "fieldValidation"];
+  const content = { "application/json": { schema: { $ref: `#/components/schemas/${schemaName(type)}` } } };
+  return {
+    "x-kubernetes-group-version-kind": groupVersionKind(type),
+    "x-kubernetes-action": method,
+    parameters: names.map((name) => ({ name, in: "query", schema: { type: "string", uniqueItems: true } })),
+    responses: { "200": { description: "OK", content } },
+  };
+}
