@@ -2,7 +2,7 @@
  * Why a pod does not run, or runs otherwise than its author may think: one finding for each pod concerned.
  */
 import { type Finding, finding, type Subject } from "../base/index.ts";
-import type { Node, Pod } from "../kube/index.ts";
+import { amountsOf, type Node, type Pod, podRequests } from "../kube/index.ts";
 import { shareFindings } from "../sharing/index.ts";
 import { badEnds, podMessage } from "./pod-state.ts";
 import type { NodeSnapshot } from "./snapshot.ts";
@@ -22,7 +22,7 @@ export function podFindings(
     return [
       ...unscheduled(pod, subject, nodes, snapshots),
       ...refused(pod, subject),
-      ...ended(pod, subject),
+      ...ended(pod, subject, snapshots),
       ...sharesOfPod(pod, subject, snapshots),
     ];
   });
@@ -37,23 +37,53 @@ function unscheduled(
   const condition = (pod.status?.conditions ?? []).find((one) => one.type === "PodScheduled" && one.status === "False");
   if (pod.status?.phase !== "Pending" || pod.spec.nodeName !== undefined || condition === undefined) return [];
   const wanted = gpuRequests(pod);
-  const nowhere = wanted.filter((resource) => capacityOf(resource, nodes) === 0);
+  const scheduler = condition.message ?? "";
+  const nowhere = [...wanted.keys()].filter((resource) => mostOnOneNode(resource, nodes) === 0);
   if (nowhere.length > 0) {
+    const remedy = [...new Set(nowhere.map(remedyFor))].join("; ");
     return [
       finding("resource-not-offered", subject, `no node offers ${nowhere.join(", ")}`, {
-        remedy: remedyFor(nowhere[0] ?? ""),
-        evidence: { resources: nowhere, scheduler: condition.message },
+        remedy,
+        evidence: { resources: nowhere, scheduler },
       }),
     ];
   }
-  const holders = wanted.flatMap((resource) => holdersOf(resource, snapshots));
-  const held = holders.length === 0 ? "" : `; held by ${[...new Set(holders)].sort().join(", ")}`;
+  const short = insufficient(scheduler).filter((resource) => wanted.has(resource));
+  const holders = [...new Set(short.flatMap((resource) => holdersOf(resource, snapshots)))].sort();
+  const held = holders.length === 0 ? "" : `; held by ${holders.join(", ")}`;
+  const tooMany = [...wanted].find(([resource, amount]) => amount > mostOnOneNode(resource, nodes));
   return [
-    finding("pod-unschedulable", subject, `no node fits: ${condition.message ?? "no reason given"}${held}`, {
-      remedy: "wait until one of the holders ends, or offer more of it",
-      evidence: { resources: wanted, holders },
+    finding("pod-unschedulable", subject, `no node fits: ${withoutPreemption(scheduler) || "no reason given"}${held}`, {
+      remedy: unscheduledRemedy({ tooMany, holders, nodes }),
+      evidence: { resources: [...wanted.keys()], holders, scheduler },
     }),
   ];
+}
+
+interface Lack {
+  /** What no node can give however idle it is. */
+  readonly tooMany: readonly [resource: string, amount: number] | undefined;
+  readonly holders: readonly string[];
+  readonly nodes: readonly Node[];
+}
+
+function unscheduledRemedy({ tooMany, holders, nodes }: Lack): string {
+  if (tooMany !== undefined) {
+    const [resource, amount] = tooMany;
+    return `no node has ${amount} ${resource}: ask for at most ${mostOnOneNode(resource, nodes)}, or offer more of it`;
+  }
+  if (holders.length > 0) return "wait until one of the holders ends, or offer more of it";
+  return "change the pod, or a node, so that what the scheduler names is met";
+}
+
+/** The resources of which nodes have too little left, as kube-scheduler says it (noderesources/fit.go). */
+function insufficient(message: string): readonly string[] {
+  return [...message.matchAll(/Insufficient ([^\s,]*[^\s,.])/g)].map(([, resource = ""]) => resource);
+}
+
+/** The sentence about preemption says nothing that the one about nodes does not. */
+function withoutPreemption(message: string): string {
+  return message.replace(/\.?(?: preemption: .*)?$/s, "");
 }
 
 function refused(pod: Pod, subject: Subject): readonly Finding[] {
@@ -68,16 +98,25 @@ function refused(pod: Pod, subject: Subject): readonly Finding[] {
   ];
 }
 
-function ended(pod: Pod, subject: Subject): readonly Finding[] {
+function ended(pod: Pod, subject: Subject, snapshots: readonly NodeSnapshot[]): readonly Finding[] {
   return badEnds(pod).map(({ container, message }) =>
     message.includes(OUT_OF_MEMORY)
       ? finding("out-of-memory", subject, `container ${container}: ${message}`, {
-          remedy: "time slices share one memory: ask for less, start fewer pods per GPU, or use MIG slices",
+          remedy: memoryRemedy(pod, snapshots),
         })
       : finding("container-failed", subject, `container ${container}: ${message}`, {
           remedy: `see kubectl logs -n ${pod.metadata.namespace ?? "default"} ${pod.metadata.name} -c ${container}`,
         }),
   );
+}
+
+function memoryRemedy(pod: Pod, snapshots: readonly NodeSnapshot[]): string {
+  const requests = gpuRequests(pod);
+  const offered = snapshots.filter(({ node }) => node === pod.spec.nodeName).flatMap(({ offers }) => offers);
+  const shared = offered.some(({ resource, sharing }) => requests.has(resource) && sharing !== "none");
+  return shared
+    ? "shares of a GPU have one memory together: ask for less, start fewer pods per GPU, or use MIG slices"
+    : "ask for less memory, or for a slice or GPU with more of it";
 }
 
 function sharesOfPod(pod: Pod, subject: Subject, snapshots: readonly NodeSnapshot[]): readonly Finding[] {
@@ -94,13 +133,14 @@ function sharesOfPod(pod: Pod, subject: Subject, snapshots: readonly NodeSnapsho
     );
 }
 
-function gpuRequests(pod: Pod): readonly string[] {
-  const names = pod.spec.containers.flatMap((container) => Object.keys(container.resources?.limits ?? {}));
-  return [...new Set(names)].filter((name) => name.startsWith(GPU_RESOURCE_PREFIX)).sort();
+function gpuRequests(pod: Pod): ReadonlyMap<string, number> {
+  const requests = [...podRequests(pod)].filter(([name, amount]) => name.startsWith(GPU_RESOURCE_PREFIX) && amount > 0);
+  return new Map(requests.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function capacityOf(resource: string, nodes: readonly Node[]): number {
-  return nodes.reduce((sum, node) => sum + Number(node.status?.capacity?.[resource] ?? 0), 0);
+/** The largest allocatable amount of `resource` that a node has. */
+function mostOnOneNode(resource: string, nodes: readonly Node[]): number {
+  return Math.max(0, ...nodes.map((node) => amountsOf(node.status?.allocatable).get(resource) ?? 0));
 }
 
 function holdersOf(resource: string, snapshots: readonly NodeSnapshot[]): readonly string[] {

@@ -5,9 +5,10 @@
  */
 import type { Finding } from "../base/index.ts";
 import type { Gpu, GpuInstance } from "../gpu/index.ts";
-import type { Node, Pod } from "../kube/index.ts";
+import { isSidecar, type Node, type Pod } from "../kube/index.ts";
 import type { Allocation } from "../kubelet/index.ts";
 import { type Device, type Isolation, isolationOf, isReplica, type Offer } from "../sharing/index.ts";
+import { distinctFindings } from "./distinct-findings.ts";
 import { podFindings } from "./pod-findings.ts";
 import { podMessage } from "./pod-state.ts";
 import type { NodeSnapshot } from "./snapshot.ts";
@@ -34,8 +35,8 @@ export interface ReportGpu {
   readonly uuid: string;
   readonly model: string;
   readonly memoryMiB: number;
-  /** `null` when the GPU cannot do MIG; `pending` while a mode change waits for a reset. */
-  readonly mig: { readonly enabled: boolean; readonly pending: boolean } | null;
+  /** `capable`: whether the GPU can do MIG at all; `pending`: whether a change of mode waits for a reset or reboot. */
+  readonly mig: { readonly capable: boolean; readonly enabled: boolean; readonly pending: boolean };
   readonly instances: readonly ReportInstance[];
   /** What the kubelet may hand out of the whole GPU or of its shared instances: one entry a share. */
   readonly shares: readonly ReportShare[];
@@ -83,27 +84,25 @@ export interface ReportInput {
   readonly findings: readonly Finding[];
 }
 
-/** Puts together what the API and the nodes' agents tell; everything is sorted, so equal input gives equal output. */
-export function buildReport({ nodes, pods, snapshots, findings }: ReportInput): Report {
+/** Puts together what the API and the nodes' agents tell; everything is sorted, whatever the order it came in. */
+export function buildReport(input: ReportInput): Report {
+  const nodes = input.nodes.toSorted((a, b) => compare(a.metadata.name, b.metadata.name));
+  const pods = input.pods.toSorted((a, b) => compare(podName(a), podName(b)));
+  const snapshots = input.snapshots.toSorted((a, b) => compare(a.node, b.node));
   const byNode = new Map(snapshots.map((snapshot) => [snapshot.node, snapshot]));
+  const fromAgents = snapshots.flatMap((snapshot) => snapshot.findings);
   return {
     apiVersion: "tranche.dev/v1alpha1",
     kind: "Report",
     simulated: snapshots.some((snapshot) => snapshot.simulated),
-    nodes: [...nodes]
-      .sort((a, b) => compare(a.metadata.name, b.metadata.name))
-      .map((node) => ({
-        name: node.metadata.name,
-        labels: node.metadata.labels ?? {},
-        allocatable: node.status?.allocatable ?? {},
-        gpus: reportGpus(byNode.get(node.metadata.name)),
-      })),
-    pods: [...pods].sort((a, b) => compare(podName(a), podName(b))).map((pod) => reportPod(pod, snapshots)),
-    findings: distinct([
-      ...findings,
-      ...snapshots.flatMap((snapshot) => snapshot.findings),
-      ...podFindings(pods, nodes, snapshots),
-    ]),
+    nodes: nodes.map((node) => ({
+      name: node.metadata.name,
+      labels: sortedByKey(node.metadata.labels),
+      allocatable: sortedByKey(node.status?.allocatable),
+      gpus: reportGpus(byNode.get(node.metadata.name)),
+    })),
+    pods: pods.map((pod) => reportPod(pod, snapshots)),
+    findings: distinctFindings(input.findings, [...fromAgents, ...podFindings(pods, nodes, snapshots)]),
   };
 }
 
@@ -115,22 +114,29 @@ function reportGpus(snapshot: NodeSnapshot | undefined): ReportGpu[] {
     uuid: gpu.uuid,
     model: gpu.name,
     memoryMiB: gpu.memoryMiB,
-    mig: gpu.mig === undefined ? null : { enabled: gpu.mig.current, pending: gpu.mig.current !== gpu.mig.pending },
+    mig: migOf(gpu),
     instances: gpu.instances.flatMap((instance) => reportInstances(instance, holders)),
     shares: reportShares(gpu, snapshot.offers, holders),
   }));
 }
 
+function migOf({ mig }: Gpu): ReportGpu["mig"] {
+  if (mig === undefined) return { capable: false, enabled: false, pending: false };
+  return { capable: true, enabled: mig.current, pending: mig.current !== mig.pending };
+}
+
 function reportInstances(instance: GpuInstance, holders: ReadonlyMap<string, string>): ReportInstance[] {
-  const isolation: Isolation = instance.computeInstances.length > 1 ? "limited" : "hardware";
-  const common = { placement: instance.placement, memoryMiB: instance.memoryMiB, isolation };
+  const { placement, memoryMiB, profile } = instance;
+  const common = { placement, memoryMiB };
   if (instance.computeInstances.length === 0) {
-    return [{ uuid: null, profile: instance.profile.name, ...common, pod: null }];
+    return [{ uuid: null, profile: profile.name, ...common, isolation: "hardware", pod: null }];
   }
   return instance.computeInstances.map((compute) => ({
     uuid: compute.uuid,
     profile: compute.profile,
     ...common,
+    // One that is narrower than its GPU instance shares the memory with others, or may have to.
+    isolation: compute.profile === profile.name ? "hardware" : "limited",
     pod: holders.get(compute.uuid) ?? null,
   }));
 }
@@ -164,7 +170,7 @@ function reportPod(pod: Pod, snapshots: readonly NodeSnapshot[]): ReportPod {
     reason,
     message,
     node: pod.spec.nodeName ?? "",
-    containers: pod.spec.containers.map((container) => ({
+    containers: lastingContainers(pod).map((container) => ({
       name: container.name,
       devices: allocations
         .filter((allocation) => allocation.container === container.name)
@@ -172,6 +178,11 @@ function reportPod(pod: Pod, snapshots: readonly NodeSnapshot[]): ReportPod {
         .sort((a, b) => compare(`${a.resource} ${a.id}`, `${b.resource} ${b.id}`)),
     })),
   };
+}
+
+/** Those that hold devices as long as the pod runs: sidecars and app containers. */
+function lastingContainers({ spec }: Pod): Pod["spec"]["containers"] {
+  return [...(spec.initContainers ?? []).filter(isSidecar), ...spec.containers];
 }
 
 /** Device id to `namespace/name` of the pod that holds it. */
@@ -184,12 +195,8 @@ export function podName(pod: Pod): string {
   return `${pod.metadata.namespace ?? ""}/${pod.metadata.name}`;
 }
 
-function distinct(findings: readonly Finding[]): Finding[] {
-  const order = { error: 0, warning: 1, info: 2 };
-  const byKey = new Map(
-    findings.map((one) => [`${one.code} ${one.subject.kind} ${one.subject.name} ${one.message}`, one]),
-  );
-  return [...byKey.values()].sort((a, b) => order[a.severity] - order[b.severity]);
+function sortedByKey(map: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(map ?? {}).sort(([a], [b]) => compare(a, b)));
 }
 
 function compare(a: string, b: string): number {

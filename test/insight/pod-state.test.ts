@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { podMessage } from "../../src/insight/index.ts";
+import type { ContainerState, ContainerStatus, PodStatus } from "../../src/kube/index.ts";
+import { ended, podOf, unscheduled } from "./support/cluster.ts";
+
+function container(state: ContainerState, lastState?: ContainerState): ContainerStatus {
+  const common = { name: "main", state, ready: false, restartCount: 0, image: "", imageID: "" };
+  return lastState === undefined ? common : { ...common, lastState };
+}
+
+const rows: readonly { name: string; status: PodStatus; want: readonly [reason: string, message: string] }[] = [
+  { name: "a pod that runs has neither reason nor message", status: { phase: "Running" }, want: ["", ""] },
+  {
+    name: "the pod's own reason counts before that of its containers",
+    status: { ...ended("boom"), reason: "UnexpectedAdmissionError", message: "no" },
+    want: ["UnexpectedAdmissionError", "no"],
+  },
+  { name: "the message of a container that ended badly is the pod's", status: ended("boom"), want: ["Error", "boom"] },
+  {
+    name: "a bad end without a message is told by its exit code",
+    status: { phase: "Failed", containerStatuses: [container({ terminated: { exitCode: 7 } })] },
+    want: ["Error", "exit code 7"],
+  },
+  {
+    name: "a container that waits before its next start says how the last one ended",
+    status: {
+      phase: "Running",
+      containerStatuses: [
+        container(
+          { waiting: { reason: "CrashLoopBackOff", message: "back-off 10s" } },
+          { terminated: { exitCode: 1, message: "boom" } },
+        ),
+      ],
+    },
+    want: ["CrashLoopBackOff", "back-off 10s; last end: boom"],
+  },
+  {
+    name: "an init container that cannot start is told before the containers that wait for it",
+    status: {
+      phase: "Pending",
+      initContainerStatuses: [container({ waiting: { reason: "CreateContainerError", message: "no device" } })],
+      containerStatuses: [container({ waiting: { reason: "PodInitializing" } })],
+    },
+    want: ["CreateContainerError", "no device"],
+  },
+  {
+    name: "a pod without a node says what the scheduler says",
+    status: unscheduled("0/1 nodes are available: 1 Insufficient cpu."),
+    want: ["Unschedulable", "0/1 nodes are available: 1 Insufficient cpu."],
+  },
+  {
+    name: "a container that ended well is no reason",
+    status: {
+      phase: "Succeeded",
+      containerStatuses: [container({ terminated: { exitCode: 0, reason: "Completed" } })],
+    },
+    want: ["", ""],
+  },
+];
+for (const { name, status, want } of rows) {
+  test(name, () => {
+    const { reason, message } = podMessage(podOf("ml/p", { status }));
+    assert.deepEqual([reason, message], want);
+  });
+}
