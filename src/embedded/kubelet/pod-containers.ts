@@ -47,9 +47,10 @@ export class PodContainers {
 
   /** Does it. A container that cannot be started is no error here: the next plan makes it wait. */
   async act(pod: Pod, plan: PodPlan): Promise<void> {
-    const { runtime, tell } = this.#host;
+    const { runtime } = this.#host;
     for (const container of plan.stop) {
-      if (!this.#told.has(container.id)) tell(pod, "Normal", ["Killing", `Stopping container ${container.name}`]);
+      if (!this.#told.has(container.id))
+        this.#host.tell(pod, "Normal", ["Killing", `Stopping container ${container.name}`]);
       this.#told.add(container.id);
       runtime.stopContainer(container.id);
     }
@@ -58,32 +59,32 @@ export class PodContainers {
       if (reason !== "CrashLoopBackOff" || run === undefined || this.#told.has(run.id)) continue;
       this.#told.add(run.id);
       const message = `Back-off restarting failed container ${name} in pod ${podText(pod)}`;
-      tell(pod, "Warning", ["BackOff", message]);
+      this.#host.tell(pod, "Warning", ["BackOff", message]);
     }
     for (const start of plan.start) await this.#start(pod, start);
   }
 
   async #start(pod: Pod, { container, attempt, previous }: ContainerStart): Promise<void> {
-    const { clock, runtime, tell } = this.#host;
+    const { clock, runtime } = this.#host;
     const { name, image = "" } = container;
     if (previous?.end !== undefined) this.#crashLoop.started(name, previous.end.finishedAtMs, clock.now());
     this.#failures.delete(name);
     const pulled = `Container image "${image}" already present on machine and can be accessed by the pod`;
-    tell(pod, "Normal", ["Pulled", pulled]);
+    this.#host.tell(pod, "Normal", ["Pulled", pulled]);
     const answer = await this.#prepare(pod, container);
     if (answer === undefined) return;
     try {
       await runtime.run({ pod, container, attempt, answer });
-      tell(pod, "Normal", ["Created", "Container created"]);
-      tell(pod, "Normal", ["Started", "Container started"]);
+      this.#host.tell(pod, "Normal", ["Created", "Container created"]);
+      this.#host.tell(pod, "Normal", ["Started", "Container started"]);
     } catch (error) {
       if (!(error instanceof ContainerFault)) throw error;
       if (error.reason === "CreateContainerError") {
         this.#failToCreate(pod, name, { reason: error.reason, message: error.message });
         return;
       }
-      tell(pod, "Normal", ["Created", "Container created"]);
-      tell(pod, "Warning", ["Failed", `Error: ${error.message}`]);
+      this.#host.tell(pod, "Normal", ["Created", "Container created"]);
+      this.#host.tell(pod, "Warning", ["Failed", `Error: ${error.message}`]);
     }
   }
 

@@ -38,6 +38,8 @@ export class PodWorker {
   #admitted = false;
   #rejection: Rejection | undefined;
   #over: boolean;
+  /** Whether the server knows the last status. */
+  #reported: boolean;
   #removed = false;
   #deleted = false;
   #written: PodStatus | undefined;
@@ -48,6 +50,7 @@ export class PodWorker {
     this.#pod = pod;
     this.initial = initial;
     this.#over = isTerminal(pod.status) && !host.runtime.containers(this.uid).some(isRunning);
+    this.#reported = this.#over;
   }
 
   get uid(): string {
@@ -82,8 +85,9 @@ export class PodWorker {
     this.#task = this.#run(done);
   }
 
-  /** Takes over a newer version of the object. */
+  /** Takes over another version of the object, unless it is older than what a write of its own has brought. */
   update(pod: Pod): void {
+    if (revision(pod) < revision(this.#pod)) return;
     this.#pod = pod;
     this.kick();
   }
@@ -135,28 +139,38 @@ export class PodWorker {
 
   /** One round; answers when to look again even if nothing changes. */
   async #sync(): Promise<number | undefined> {
-    if (this.leaving || this.#over) {
+    if (this.leaving) {
       await this.#end();
       return undefined;
     }
-    if (!this.#admitted) {
-      const rejection = await this.#host.admit(this);
-      this.#stopping.signal.throwIfAborted();
-      if (this.leaving) return await this.#sync();
-      if (rejection !== undefined) {
-        await this.#reject(rejection);
-        return undefined;
-      }
-      this.#admitted = true;
-      this.#tellStrayAnnotations();
-    }
+    if (this.#reported) return undefined;
+    if (!this.#admitted && !(await this.#admit())) return undefined;
     await this.#containers.act(this.#pod, this.#containers.plan(this.#pod));
     const next = this.#containers.plan(this.#pod);
     this.#over = next.over;
-    await this.#writeStatus(next);
-    if (next.over) this.#host.runtime.releaseAddress(this.uid);
+    await this.#report(next);
     if (next.start.length > 0) this.kick();
     return next.wakeAtMs;
+  }
+
+  /** Whether the pod was let in. */
+  async #admit(): Promise<boolean> {
+    if (this.#rejection === undefined) {
+      this.#rejection = await this.#host.admit(this);
+      this.#stopping.signal.throwIfAborted();
+      if (this.leaving) {
+        this.kick();
+        return false;
+      }
+      this.#tellAdmission(this.#rejection);
+    }
+    if (this.#rejection === undefined) {
+      this.#admitted = true;
+      return true;
+    }
+    this.#over = true;
+    await this.#report({ waiting: new Map(), over: true });
+    return false;
   }
 
   /** Stops what runs; when nothing does, shows the last status and lets the object go. */
@@ -165,11 +179,10 @@ export class PodWorker {
     const plan = stopPlan(runtime.containers(this.uid));
     await this.#containers.act(this.#pod, plan);
     if (!plan.over) return; // The end of a container brings the next round.
-    const wasOver = this.#over;
     this.#over = true;
-    runtime.releaseAddress(this.uid);
-    if (this.#removed || this.#pod.metadata.deletionTimestamp === undefined || this.#deleted) return;
-    if (!wasOver && this.#rejection === undefined) await this.#writeStatus(plan);
+    if (this.#removed) runtime.releaseAddress(this.uid);
+    if (this.#removed || this.#deleted) return;
+    if (!this.#reported) await this.#report(plan);
     try {
       await api.delete(resources.pods, this.#pod.metadata, { gracePeriodSeconds: 0 });
     } catch (error) {
@@ -178,42 +191,50 @@ export class PodWorker {
     this.#deleted = true;
   }
 
-  async #reject(rejection: Rejection): Promise<void> {
-    this.#rejection = rejection;
-    this.#over = true;
-    this.#host.tell(this.#pod, "Warning", [rejection.reason, rejection.message]);
-    await this.#patchStatus(rejectedStatus(this.#pod, rejection, this.#host.clock.now()));
-  }
-
-  #tellStrayAnnotations(): void {
+  #tellAdmission(rejection: Rejection | undefined): void {
+    if (rejection !== undefined) {
+      this.#host.tell(this.#pod, "Warning", [rejection.reason, rejection.message]);
+      return;
+    }
     for (const one of strayAnnotations(this.#pod)) {
       this.#host.tell(this.#pod, "Warning", ["BadWorkloadAnnotation", `${one.message}; ${one.remedy}`]);
     }
   }
 
-  async #writeStatus(plan: PodPlan): Promise<void> {
-    const { runtime, deviceHealth, hostIp, clock } = this.#host;
+  /** Writes the status as it is under `plan`. */
+  async #report(plan: Pick<PodPlan, "waiting" | "over">): Promise<void> {
+    const { runtime, hostIp, clock } = this.#host;
     const containers = runtime.containers(this.uid);
-    const status = podStatus({
-      pod: this.#pod,
-      containers,
-      plan,
-      deviceHealth: deviceHealth(this.uid),
-      hostIp,
-      podIp: containers.length === 0 || plan.over ? this.#pod.status?.podIP : runtime.address(this.uid),
-      nowMs: clock.now(),
-    });
+    const sandboxed = containers.length > 0 && !plan.over;
+    const status =
+      this.#rejection !== undefined
+        ? rejectedStatus(this.#pod, this.#rejection, clock.now())
+        : podStatus({
+            pod: this.#pod,
+            containers,
+            plan,
+            deviceHealth: this.#host.deviceHealth(this.uid),
+            hostIp,
+            podIp: sandboxed ? runtime.address(this.uid) : (this.#written ?? this.#pod.status)?.podIP,
+            nowMs: clock.now(),
+          });
     await this.#patchStatus(status);
+    this.#reported = plan.over;
+    if (plan.over) runtime.releaseAddress(this.uid);
   }
 
-  /** Writes what differs from what was written last; a pod that is gone needs no status. */
+  /** Writes what differs from what was written last; a pod that is gone or has been replaced needs no status. */
   async #patchStatus(status: PodStatus): Promise<void> {
     const patch = differences(this.#written ?? this.#pod.status ?? {}, status);
     if (Object.keys(patch).length === 0) return;
     try {
-      await this.#host.api.mergePatch(resources.pods, this.#pod.metadata, { status: patch }, { subresource: "status" });
+      // With the UID, so that a pod that came after it under the same name is not taken for it.
+      const body = { metadata: { uid: this.uid }, status: patch };
+      const options = { subresource: "status" };
+      const pod = await this.#host.api.mergePatch<Pod>(resources.pods, this.#pod.metadata, body, options);
+      if (revision(pod) > revision(this.#pod)) this.#pod = pod;
     } catch (error) {
-      if (!hasStatus(error, 404)) throw error;
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
     }
     this.#written = status;
   }
@@ -237,6 +258,11 @@ export class PodWorker {
       );
     });
   }
+}
+
+/** Resource versions are numbers that grow (KEP-5504). */
+function revision(pod: Pod): number {
+  return Number(pod.metadata.resourceVersion ?? 0);
 }
 
 function isTerminal(status: PodStatus | undefined): boolean {

@@ -123,7 +123,8 @@ export class Program {
     onSettled();
     const ending = new AbortController();
     const timeOver = Promise.withResolvers<undefined>();
-    if (runForMs !== undefined) {
+    if (runForMs === 0) timeOver.resolve(undefined);
+    else if (runForMs !== undefined) {
       clock.sleep(runForMs, ending.signal).then(
         () => timeOver.resolve(undefined),
         () => {}, // It was interrupted.

@@ -40,6 +40,12 @@ export class ContainerFault extends TrancheError {
   }
 }
 
+/** A line of a container's log. */
+export interface LogLine {
+  readonly atMs: number;
+  readonly text: string;
+}
+
 /** GPU memory that a container's process holds. */
 export interface GpuUse {
   readonly namespace: string;
@@ -62,7 +68,7 @@ interface Running {
 
 interface Entry {
   readonly pod: Pod;
-  readonly log: string[];
+  readonly log: LogLine[];
   readonly computePercent: number | undefined;
   container: RuntimeContainer;
   running: Running | undefined;
@@ -158,7 +164,7 @@ export class SimulatedRuntime {
       command: container.command?.[0] ?? container.image ?? container.name,
       driver: this.#options.driver,
       clock: this.#options.clock,
-      say: (line) => entry.log.push(line),
+      say: (text) => entry.log.push({ atMs: this.#options.clock.now(), text }),
       holders: (error) => this.#holders(error),
       onProcess: (pid, device, memoryMiB) => {
         running.process = { pid, device, memoryMiB };
@@ -186,7 +192,7 @@ export class SimulatedRuntime {
   }
 
   /** The log of a container's latest run, or of the one before; `undefined` when there is no such run. */
-  logs(podUid: string, container: string, run: "latest" | "previous" = "latest"): readonly string[] | undefined {
+  logs(podUid: string, container: string, run: "latest" | "previous" = "latest"): readonly LogLine[] | undefined {
     const runs = (this.#pods.get(podUid) ?? []).filter((one) => one.container.name === container);
     const found = run === "latest" ? runs.at(-1) : runs.at(-2);
     return found === undefined ? undefined : [...found.log];

@@ -9,7 +9,7 @@ import type { Allocation } from "../../kubelet/index.ts";
 import { KubeletRun, type KubeletRunOptions } from "./kubelet-run.ts";
 import { podNetwork } from "./pod-network.ts";
 import type { WorkloadDriver } from "./program.ts";
-import { type GpuUse, SimulatedRuntime } from "./runtime.ts";
+import { type GpuUse, type LogLine, SimulatedRuntime } from "./runtime.ts";
 
 export interface KubeletOptions {
   /** Name of the node. */
@@ -89,8 +89,13 @@ export class KubeletStandIn {
     return this.#run?.allocations() ?? [];
   }
 
-  /** The lines of a container's log; `undefined` when there is no such run here. */
-  logs(ref: ContainerRef, run: "latest" | "previous" = "latest"): readonly string[] | undefined {
+  /** Whether the pod is, or was, on this node. */
+  knows(namespace: string, pod: string): boolean {
+    return this.#run?.worker(namespace, pod) !== undefined;
+  }
+
+  /** The lines of a container's log: what it asked for, what it got, why it ended; `undefined` when it never ran here. */
+  logs(ref: ContainerRef, run: "latest" | "previous" = "latest"): readonly LogLine[] | undefined {
     const worker = this.#run?.worker(ref.namespace, ref.pod);
     return worker === undefined ? undefined : this.#runtime.logs(worker.uid, ref.container, run);
   }
