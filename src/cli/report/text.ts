@@ -1,0 +1,138 @@
+/**
+ * The report as people read it: first the answer, then every GPU and what it is cut into, pods, and why.
+ */
+import { type Finding, placeText } from "../../base/index.ts";
+import type { Report, ReportGpu, ReportPod, ReportShare } from "../../insight/index.ts";
+import { table } from "../table.ts";
+import { type Paint, paintFor, type Style } from "./paint.ts";
+
+export interface TextOptions {
+  /** Device ids instead of their number. */
+  readonly wide: boolean;
+  readonly paint: Paint;
+}
+
+/** The whole report as text, without a trailing line feed. */
+export function reportText(report: Report, options: TextOptions): string {
+  const findings = findingLines(report.findings, options.paint);
+  const blocks = [summary(report), gpuTable(report, options), podTable(report, options.wide), findings];
+  return blocks.filter((block) => block !== "").join("\n\n");
+}
+
+function summary(report: Report): string {
+  const gpus = report.nodes.flatMap((node) => node.gpus);
+  const simulated = report.simulated ? " (simulated)" : "";
+  return `${count(report.nodes.length, "node")}, ${count(gpus.length, "GPU")}${simulated}; ${podSummary(report.pods)}.`;
+}
+
+/** `3 of 4 pods running, 1 pending`. */
+function podSummary(pods: readonly ReportPod[]): string {
+  const number = (phase: string): number => pods.filter((pod) => pod.phase === phase).length;
+  const others = ["Pending", "Succeeded", "Failed", "Unknown"].filter((phase) => number(phase) > 0);
+  const parts = others.map((phase) => `${number(phase)} ${phase.toLowerCase()}`);
+  return [`${number("Running")} of ${count(pods.length, "pod")} running`, ...parts].join(", ");
+}
+
+function gpuTable(report: Report, options: TextOptions): string {
+  const { wide } = options;
+  const rows = report.nodes.flatMap((node) => node.gpus.flatMap((gpu) => gpuRows(node.name, gpu, options)));
+  const header = ["NODE", "GPU", "MODEL", "SLICE", "MEMORY", "ISOLATION", "POD"];
+  return rows.length === 0 ? "" : table(wide ? [...header.slice(0, -1), "DEVICE", "POD"] : header, rows);
+}
+
+function gpuRows(node: string, gpu: ReportGpu, { wide, paint }: TextOptions): string[][] {
+  const slices = [...gpu.instances.flatMap((instance) => instanceSlices(instance, gpu)), ...wholeShares(gpu)];
+  if (slices.length === 0) slices.push(emptySlice(gpu));
+  return slices.map((slice, at) => {
+    const first = at === 0;
+    const start = [first ? node : "", first ? String(gpu.index) : "", first ? gpu.model : ""];
+    const cells = [...start, slice.name, mib(slice.memoryMiB), slice.isolation];
+    return [...cells, ...(wide ? [slice.device] : []), slice.pod ?? paint("dim", "-")];
+  });
+}
+
+interface Slice {
+  readonly name: string;
+  readonly memoryMiB: number;
+  readonly isolation: string;
+  readonly device: string;
+  readonly pod: string | null;
+}
+
+function instanceSlices(instance: ReportGpu["instances"][number], gpu: ReportGpu): Slice[] {
+  const { start, size } = instance.placement;
+  const name = `${instance.profile}@${start}:${size}`;
+  const common = { memoryMiB: instance.memoryMiB, isolation: instance.isolation };
+  const shares = gpu.shares.filter((share) => share.id.startsWith(`${instance.uuid}::`));
+  if (shares.length === 0) return [{ name, ...common, device: instance.uuid ?? "", pod: instance.pod }];
+  return shares.map((share) => ({
+    name: `${name} share ${ordinal(share, shares)}`,
+    memoryMiB: instance.memoryMiB,
+    isolation: share.isolation,
+    device: share.id,
+    pod: share.pod,
+  }));
+}
+
+function wholeShares(gpu: ReportGpu): Slice[] {
+  const shares = gpu.shares.filter((share) => share.id === gpu.uuid || share.id.startsWith(`${gpu.uuid}::`));
+  return shares.map((share) => ({
+    name: share.sharing === "none" ? "whole GPU" : `${sharingWord(share.sharing)} ${ordinal(share, shares)}`,
+    memoryMiB: gpu.memoryMiB,
+    isolation: share.isolation,
+    device: share.id,
+    pod: share.pod,
+  }));
+}
+
+/** `2/4`: which of the shares under its resource name. */
+function ordinal(share: ReportShare, shares: readonly ReportShare[]): string {
+  const same = shares.filter((one) => one.resource === share.resource);
+  return `${same.indexOf(share) + 1}/${same.length}`;
+}
+
+function emptySlice(gpu: ReportGpu): Slice {
+  const name = gpu.mig?.enabled === true ? "MIG, no slices" : "not offered";
+  return { name, memoryMiB: gpu.memoryMiB, isolation: "-", device: gpu.uuid, pod: null };
+}
+
+function sharingWord(sharing: string): string {
+  return sharing === "time-slicing" ? "time slice" : "MPS share";
+}
+
+function podTable(report: Report, wide: boolean): string {
+  const rows = report.pods.map((pod) => {
+    const cells = [`${pod.namespace}/${pod.name}`, pod.phase, pod.reason === "" ? "-" : pod.reason, pod.node || "-"];
+    return [...cells, devices(pod, wide)];
+  });
+  return rows.length === 0 ? "" : table(["POD", "PHASE", "REASON", "NODE", "DEVICES"], rows);
+}
+
+function devices(pod: ReportPod, wide: boolean): string {
+  const all = pod.containers.flatMap((container) => container.devices);
+  const texts = wide
+    ? all.map((device) => `${device.resource}=${device.id}`)
+    : [...Map.groupBy(all, (device) => device.resource)].map(([resource, some]) => `${some.length} ${resource}`);
+  return texts.length === 0 ? "-" : texts.join(", ");
+}
+
+const SEVERITY_STYLES: Readonly<Record<Finding["severity"], Style>> = { error: "red", warning: "yellow", info: "cyan" };
+
+/** Findings for people, three lines each: where and what, the message, the remedy. Colours default to standard error's. */
+export function findingLines(findings: readonly Finding[], paint: Paint = paintFor(process.stderr)): string {
+  return findings
+    .map((one) => {
+      const where = one.place === undefined ? one.subject.name : placeText(one.place);
+      const head = `${paint(SEVERITY_STYLES[one.severity], one.severity)} ${one.code}: ${where}`;
+      return [head, `  ${one.message}`, ...(one.remedy === "" ? [] : [`  → ${one.remedy}`])].join("\n");
+    })
+    .join("\n");
+}
+
+function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+function mib(memoryMiB: number): string {
+  return `${memoryMiB} MiB`;
+}
