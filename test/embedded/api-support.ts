@@ -1,6 +1,7 @@
 /**
  * An API server for one test file, and ways to talk to it: the project's client, and bare HTTPS for what that hides.
  */
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { silentLogger, systemClock } from "../../src/base/index.ts";
 import { type ApiServer, type ApiServerOptions, startApiServer } from "../../src/embedded/index.ts";
@@ -42,6 +43,9 @@ export interface WatchReader {
   /** `ADDED a`, `BOOKMARK`, … in order of arrival. */
   readonly summary: readonly string[];
   readonly ended: boolean;
+  /** Stops reading from the connection until `resume`. */
+  pause(): void;
+  resume(): void;
   close(): void;
 }
 
@@ -83,8 +87,7 @@ function head(server: ApiServer, path: string, { method = "GET", headers = {}, t
 function send(server: ApiServer, path: string, call: Call): Promise<Reply> {
   const { body } = call;
   const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
-  const typed =
-    text === undefined ? call : { ...call, headers: { "content-type": "application/json", ...call.headers } };
+  const typed = text === undefined ? call : { ...call, headers: { ...bodyHeaders(text), ...call.headers } };
   return new Promise((resolve, reject) => {
     const sent = request(head(server, path, typed), (response) => {
       const chunks: Buffer[] = [];
@@ -100,6 +103,10 @@ function send(server: ApiServer, path: string, call: Call): Promise<Reply> {
   });
 }
 
+function bodyHeaders(text: string): Record<string, string> {
+  return { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) };
+}
+
 function parsed(text: string): Body {
   try {
     return JSON.parse(text);
@@ -112,7 +119,9 @@ function openWatch(server: ApiServer, path: string, headers: Readonly<Record<str
   const events: { type: string; object: Body }[] = [];
   let rest = "";
   let ended = false;
+  let incoming: IncomingMessage | undefined;
   const sent = request(head(server, path, { headers }), (response) => {
+    incoming = response;
     response.setEncoding("utf8");
     response.on("data", (chunk: string) => {
       const lines = (rest + chunk).split("\n");
@@ -137,6 +146,8 @@ function openWatch(server: ApiServer, path: string, headers: Readonly<Record<str
     get ended() {
       return ended;
     },
+    pause: () => incoming?.pause(),
+    resume: () => incoming?.resume(),
     close: () => sent.destroy(),
   };
 }

@@ -5,6 +5,7 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
 import type { KubeConnection } from "../../kube/index.ts";
 import type { Answer } from "./answer.ts";
@@ -13,7 +14,7 @@ import { mediaType, readBody } from "./body.ts";
 import type { ApiContext, ReadLogs } from "./context.ts";
 import { followDefinitions } from "./custom-types.ts";
 import { answerMeta } from "./discovery.ts";
-import { ApiError, internalError, unauthorized } from "./errors.ts";
+import { ApiError, badRequest, internalError, unauthorized } from "./errors.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { followNamespaces } from "./namespaces.ts";
 import { parseResourcePath, pathSegments } from "./paths.ts";
@@ -81,6 +82,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const server = createServer({ ...certificate, keepAliveTimeout: 120_000 }, (request, response) => {
     void front.serve(request, response);
   });
+  server.on("clientError", refuseConnection);
   const port = await listen(server, options.port ?? 0);
   const url = `https://127.0.0.1:${port}`;
   const { cert: caCert } = certificate;
@@ -187,6 +189,22 @@ class Front {
     const text = JSON.stringify(apiError.status);
     sendBody(response, { kind: "body", code: apiError.code, contentType: "application/json", text });
   }
+}
+
+/** Answers what is no HTTP at all; the connection cannot be used any further. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const text = JSON.stringify(badRequest(`the request is no valid HTTP: ${error.message}`).status);
+  const lines = [
+    "HTTP/1.1 400 Bad Request",
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+  ];
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`);
 }
 
 function sendBody(response: ServerResponse, answer: Extract<Answer, { kind: "body" }>): void {
