@@ -35,7 +35,7 @@ export function inUse(gpu: Gpu, { what, deviceUuid, pods }: Blocker, reason: str
     `${name} is held by ${podsText(pods)}; ${reason}`,
     {
       evidence: { deviceUuid, pods },
-      remedy: "the change goes on by itself when the pod ends; delete the pod to have it now",
+      remedy: `the change goes on by itself when it is free; delete the ${pods.length === 1 ? "pod" : "pods"} to have it now`,
     },
   );
 }

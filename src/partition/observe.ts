@@ -2,6 +2,7 @@
  * What the driver lists against what should stand: comparisons for checks before, during and after a change.
  */
 import type { ComputeInstance, Gpu, GpuInstance, Placement } from "../gpu/index.ts";
+import { isWhole } from "./situation.ts";
 import { instanceText } from "./text.ts";
 import type { PartitionPlan, PlannedInstance, Step } from "./types.ts";
 
@@ -15,7 +16,7 @@ export function instanceAt(gpu: Gpu, { start, size }: Placement): GpuInstance | 
  * plan are done already is no reason: those steps are passed over.
  */
 export function outdated(gpu: Gpu, plan: PartitionPlan): string | undefined {
-  if (plan.steps.some((step) => step.kind === "set-mig-mode" || step.kind === "reset-gpu") && !gpu.mig?.current) {
+  if (changesMode(plan) && !gpu.mig?.current) {
     return gpu.mig === undefined ? "it cannot do MIG" : undefined;
   }
   const planned = [...plan.kept, ...plan.destroyed, ...plan.created].map(placeText);
@@ -28,9 +29,11 @@ export function outdated(gpu: Gpu, plan: PartitionPlan): string | undefined {
 
 /** In what the GPU differs from what it should be when `plan` is done, `undefined` when in nothing. */
 export function unlikePlan({ mig, instances }: Gpu, plan: PartitionPlan): string | undefined {
-  if (mig !== undefined && mig.pending !== plan.migEnabled) return `MIG ${onOff(mig.pending)} is pending`;
   if (mig !== undefined && plan.needs !== "reboot" && mig.current !== plan.migEnabled) {
     return `MIG is ${onOff(mig.current)}`;
+  }
+  if (mig !== undefined && changesMode(plan) && mig.pending !== plan.migEnabled) {
+    return `MIG ${onOff(mig.pending)} is pending`;
   }
   const wanted = [...plan.kept, ...plan.created].map(devicesText).sort();
   const standing = instances.map((instance) => devicesText(plannedFrom(instance))).sort();
@@ -79,6 +82,10 @@ export function standingText({ instances }: Gpu): string {
   return instances.length === 0 ? "nothing" : instances.map((one) => instanceText(plannedFrom(one))).join(", ");
 }
 
+function changesMode({ steps }: PartitionPlan): boolean {
+  return steps.some(({ kind }) => kind === "set-mig-mode" || kind === "reset-gpu");
+}
+
 function plannedFrom({ profile, placement, computeInstances }: GpuInstance): PlannedInstance {
   return { profile, placement, computeInstances: computeInstances.map((one) => one.profile) };
 }
@@ -111,7 +118,10 @@ function devicesText(instance: PlannedInstance): string {
   return instanceText({ ...instance, computeInstances: [...instance.computeInstances].sort() });
 }
 
-function exactText({ profile, placement, computeInstances }: GpuInstance): string {
+/** As in plans, but with the start of every device that does not take its GPU instance whole. */
+function exactText(instance: GpuInstance): string {
+  const { profile, placement, computeInstances } = instance;
+  if (isWhole(instance)) return placeText(instance);
   const inner = computeInstances.map((one) => `${one.profile}/${one.placement.start}`).sort();
   return `${profile.name}@${placement.start} (${inner.join(", ")})`;
 }

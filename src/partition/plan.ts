@@ -63,7 +63,7 @@ function cut(change: Case, mig: MigMode, holders: Holders): PartitionPlan {
   if (route.kind === "stays") return finishPlan({ ...layout, gpu, wanted });
   if (blockers.length === 0) return finishPlan({ ...layout, gpu, wanted, before: route.steps });
   const findings = [...layout.findings, pendingMode(gpu, mig, blockers)];
-  return finishPlan({ ...layout, gpu, wanted, findings, complete: false });
+  return finishPlan({ ...layout, gpu, wanted, blockers, findings, complete: false });
 }
 
 /** MIG off. Instances that are free stay as long as others are held, since the mode takes all away together. */

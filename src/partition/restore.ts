@@ -170,7 +170,8 @@ class WayBack {
       return await call();
     } catch (error) {
       const { index, uuid } = this.#before;
-      this.failures.push(driverFinding({ gpuIndex: index, gpuUuid: uuid }, `go back: ${what}`, error));
+      const failure = driverFinding({ gpuIndex: index, gpuUuid: uuid }, `go back: ${what}`, error);
+      if (!this.failures.some(({ message }) => message === failure.message)) this.failures.push(failure);
       return undefined;
     }
   }

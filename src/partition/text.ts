@@ -15,7 +15,7 @@ export function planText(plan: PartitionPlan): readonly string[] {
     ...plan.steps.flatMap((step) =>
       step.kind === "set-mig-mode" ? [`  mode      MIG ${step.enabled ? "on" : "off"}`] : [],
     ),
-    ...plan.kept.map((instance) => `  keeps     ${instanceText(instance)}`),
+    ...plan.kept.map((instance) => `  ${isRecut(plan, instance) ? "recuts  " : "keeps   "}  ${instanceText(instance)}`),
     ...plan.destroyed.map((instance) => `  destroys  ${instanceText(instance)}`),
     ...plan.created.map((instance) => `  creates   ${instanceText(instance)}`),
     ...(plan.needs === "nothing"
@@ -57,6 +57,11 @@ export function instanceText({ profile, placement, computeInstances }: PlannedIn
 /** `2 x 1g.5gb, 1 x 3g.20gb`. */
 export function countsText(counts: ReadonlyMap<string, number>): string {
   return [...counts].map(([name, count]) => `${count} x ${name}`).join(", ");
+}
+
+/** Whether a kept GPU instance gets or loses compute instances. */
+function isRecut({ steps }: PartitionPlan, { placement }: PlannedInstance): boolean {
+  return steps.some((step) => "instance" in step && step.instance.start === placement.start);
 }
 
 function summary(plan: PartitionPlan): string {
