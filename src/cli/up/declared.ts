@@ -1,0 +1,99 @@
+/**
+ * What the manifests declare, sorted by the part each plays in `up`.
+ */
+import { type Finding, finding, type Outcome } from "../../base/index.ts";
+import { type ContentKind, configMapContents, type Manifest } from "../../config/index.ts";
+import type { ConfigMap, KubeObject, Pod } from "../../kube/index.ts";
+import { defaultFleet, parseNodeManifest, parseNodeOption, type SimulatedNode } from "./nodes.ts";
+
+/** A ConfigMap and what each of its keys holds. */
+export interface DeclaredConfigMap {
+  readonly manifest: Manifest;
+  readonly object: ConfigMap;
+  readonly contents: ReadonlyMap<string, ContentKind>;
+}
+
+export interface Declared {
+  readonly nodes: readonly SimulatedNode[];
+  readonly policies: readonly KubeObject[];
+  readonly configMaps: readonly DeclaredConfigMap[];
+  readonly pods: readonly Pod[];
+  /** Everything but nodes, in the order of the files. */
+  readonly manifests: readonly Manifest[];
+  readonly findings: readonly Finding[];
+}
+
+const DEFAULT_NAMESPACE = "default";
+
+/** Sorts manifests and `--node` options; nodes of both kinds add up, and without any there is the default fleet. */
+export function sortManifests(manifests: readonly Manifest[], nodeOptions: readonly string[]): Outcome<Declared> {
+  const nodeManifests = manifests.filter((one) => one.apiVersion === "v1" && one.kind === "Node");
+  const reads = [...nodeManifests.map(parseNodeManifest), ...nodeOptions.map(parseNodeOption)];
+  const findings: Finding[] = reads.flatMap((read) => read.findings);
+  const named = reads.flatMap((read) => (read.ok ? [read.value] : []));
+  findings.push(...doubles(named));
+  if (findings.some((one) => one.severity === "error")) return { ok: false, findings };
+  const rest = manifests.filter((one) => !nodeManifests.includes(one));
+  const declared: Declared = {
+    nodes: named.length > 0 ? named : defaultFleet(),
+    policies: rest.filter((one) => one.kind === "ClusterPolicy").map((one) => objectOf<KubeObject>(one)),
+    configMaps: rest.filter((one) => one.kind === "ConfigMap").map(configMapOf),
+    pods: rest.filter((one) => one.apiVersion === "v1" && one.kind === "Pod").map((one) => objectOf<Pod>(one)),
+    manifests: rest,
+    findings: named.length > 0 ? findings : [...findings, defaultFleetUsed()],
+  };
+  return { ok: true, value: declared, findings: declared.findings };
+}
+
+/** The manifest's object in its namespace. Its fields are as written: the API server is who validates them. */
+export function objectOf<T extends KubeObject>(manifest: Manifest): T {
+  const metadata = manifest.object["metadata"];
+  const inNamespace = { ...(typeof metadata === "object" ? metadata : {}), ...namespaceOf(manifest) };
+  return { ...manifest.object, metadata: inNamespace } as unknown as T;
+}
+
+/** Kinds that the cluster serves without a namespace. */
+const CLUSTER_SCOPED = new Set([
+  "Namespace",
+  "Node",
+  "ClusterPolicy",
+  "CustomResourceDefinition",
+  "PriorityClass",
+  "RuntimeClass",
+  "ClusterRole",
+  "ClusterRoleBinding",
+]);
+
+function namespaceOf(manifest: Manifest): { readonly namespace?: string } {
+  return CLUSTER_SCOPED.has(manifest.kind) ? {} : { namespace: manifest.namespace ?? DEFAULT_NAMESPACE };
+}
+
+function configMapOf(manifest: Manifest): DeclaredConfigMap {
+  const object = objectOf<ConfigMap>(manifest);
+  const texts = Object.entries(object.data ?? {}).filter(([, text]) => typeof text === "string");
+  return { manifest, object, contents: configMapContents(Object.fromEntries(texts)) };
+}
+
+function doubles(nodes: readonly SimulatedNode[]): readonly Finding[] {
+  const seen = new Set<string>();
+  return nodes.flatMap(({ name, place }) => {
+    if (!seen.has(name)) {
+      seen.add(name);
+      return [];
+    }
+    const remedy = "give each node a name of its own";
+    return [finding("bad-node", { kind: "node", name }, `node ${name} is declared twice`, { place, remedy })];
+  });
+}
+
+function defaultFleetUsed(): Finding {
+  const subject = { kind: "cluster", name: "cluster" } as const;
+  return finding(
+    "default-fleet",
+    subject,
+    "no node is declared, so the cluster has an A100-80GB, an H100-80GB and a T4",
+    {
+      remedy: "declare nodes with --node NAME=MODEL[:COUNT] or as Node manifests",
+    },
+  );
+}

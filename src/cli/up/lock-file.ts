@@ -1,0 +1,96 @@
+/**
+ * A lock file that names the process which holds it. A process that was killed leaves its lock behind; whoever comes
+ * next takes it over.
+ */
+import { randomUUID } from "node:crypto";
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+
+/** How an attempt ended; `stale` tells that the lock of a process that is gone was taken over. */
+export type LockAttempt =
+  | { readonly result: "taken"; readonly stale: boolean }
+  | { readonly result: "held"; readonly pid: number }
+  /** The file says nothing about a process, so it is somebody else's. */
+  | { readonly result: "foreign" };
+
+/** Takes the lock at `path` for this process, if no living process has it. */
+export async function takeLock(path: string): Promise<LockAttempt> {
+  const own = `${process.pid} ${(await startOf(process.pid)) ?? ""}`.trimEnd();
+  let stale = false;
+  for (;;) {
+    if (await create(path, `${own}\n`)) return { result: "taken", stale };
+    const text = await read(path);
+    if (text === undefined) continue;
+    const [, pidText = "", start] = /^(\d+)(?: (\d+))?\n$/.exec(text) ?? [];
+    const pid = Number(pidText);
+    if (pid === 0) return { result: "foreign" };
+    if (await isAlive(pid, start)) return { result: "held", pid };
+    stale = (await takeAway(path, text)) || stale;
+  }
+}
+
+/** Makes the file with its whole content at once, so that nobody reads half of it; false when there is one. */
+async function create(path: string, text: string): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}`;
+  await writeFile(draft, text, { mode: 0o600 });
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return false;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Removes the lock if it still says `text`; another process may have taken it over in the meantime. */
+async function takeAway(path: string, text: string): Promise<boolean> {
+  const aside = `${path}.${randomUUID()}`;
+  try {
+    await rename(path, aside);
+    if ((await read(aside)) === text) return true;
+    await link(aside, path);
+    return false;
+  } catch (error) {
+    if (hasCode(error, "ENOENT") || hasCode(error, "EEXIST")) return false;
+    throw error;
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+async function read(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the process is there and, where that can be told, is not a later one of the same number. */
+async function isAlive(pid: number, start: string | undefined): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // Somebody else's process cannot be signalled, but it is there.
+    if (!hasCode(error, "EPERM")) return false;
+  }
+  const now = await startOf(pid);
+  return start === undefined || now === undefined || now === start;
+}
+
+/** When the process started, in clock ticks since the boot (proc_pid_stat(5), field 22); `undefined` without procfs. */
+async function startOf(pid: number): Promise<string | undefined> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    // The second field is the program's name in parentheses and can hold anything.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}
