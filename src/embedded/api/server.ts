@@ -75,15 +75,18 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   followDefinitions(context);
   followNamespaces(context);
   seedObjects(context);
-  const hub = new WatchHub(context);
   const token = randomBytes(32).toString("base64url");
   const certificate = await makeCertificate(clock.now());
+  const hub = new WatchHub(context);
   const front = new Front(context, hub, token);
   const server = createServer({ ...certificate, keepAliveTimeout: 120_000 }, (request, response) => {
     void front.serve(request, response);
   });
   server.on("clientError", refuseConnection);
-  const port = await listen(server, options.port ?? 0);
+  const port = await listen(server, options.port ?? 0).catch((error: unknown) => {
+    hub.close();
+    throw error;
+  });
   const url = `https://127.0.0.1:${port}`;
   const { cert: caCert } = certificate;
   return {
