@@ -2,3 +2,4 @@
 export { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 export { type DesiredState, desiredState, MIG_CONFIG_KEY, MIG_CONFIG_LABEL, PLUGIN_CONFIG_LABEL } from "./desired.ts";
 export type { InputValues } from "./inputs.ts";
+export { withNode } from "./with-node.ts";

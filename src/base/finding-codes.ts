@@ -49,6 +49,10 @@ export const findingCodes = {
     severity: "info",
     meaning: "The manifests hold a config that no ClusterPolicy names; it is used as if the policy named it.",
   },
+  "config-key-unread": {
+    severity: "warning",
+    meaning: "A ConfigMap holds MIG configs under a key other than `config.yaml`, which nobody reads.",
+  },
   "not-settled": {
     severity: "error",
     meaning: "The cluster did not come to rest in time; the report shows how far it got.",
@@ -267,6 +271,10 @@ export const findingCodes = {
   },
 
   // agent
+  "mps-not-run": {
+    severity: "warning",
+    meaning: "GPUs are offered as MPS shares, but nobody runs the MPS control daemon that the containers look for.",
+  },
   "gpu-gone": { severity: "error", meaning: "The driver no longer lists a GPU that a config is about." },
   "kubelet-behind": {
     severity: "warning",

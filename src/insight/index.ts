@@ -1,4 +1,5 @@
 /** Findings, reports and explanations made from what the API and the nodes' agents tell. */
+export { distinctFindings } from "./distinct-findings.ts";
 export { podFindings } from "./pod-findings.ts";
 export { badEnds, type PodMessage, podMessage } from "./pod-state.ts";
 export {

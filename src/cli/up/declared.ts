@@ -17,6 +17,7 @@ export interface Declared {
   readonly nodes: readonly SimulatedNode[];
   readonly policies: readonly KubeObject[];
   readonly configMaps: readonly DeclaredConfigMap[];
+  /** Those that have containers; the API server refuses the others. */
   readonly pods: readonly Pod[];
   /** Everything but nodes, in the order of the files. */
   readonly manifests: readonly Manifest[];
@@ -38,7 +39,7 @@ export function sortManifests(manifests: readonly Manifest[], nodeOptions: reado
     nodes: named.length > 0 ? named : defaultFleet(),
     policies: rest.filter((one) => one.kind === "ClusterPolicy").map((one) => objectOf<KubeObject>(one)),
     configMaps: rest.filter((one) => one.kind === "ConfigMap").map(configMapOf),
-    pods: rest.filter((one) => one.apiVersion === "v1" && one.kind === "Pod").map((one) => objectOf<Pod>(one)),
+    pods: rest.filter(isPodWithContainers).map((one) => objectOf<Pod>(one)),
     manifests: rest,
     findings: named.length > 0 ? findings : [...findings, defaultFleetUsed()],
   };
@@ -66,6 +67,17 @@ const CLUSTER_SCOPED = new Set([
 
 function namespaceOf(manifest: Manifest): { readonly namespace?: string } {
   return CLUSTER_SCOPED.has(manifest.kind) ? {} : { namespace: manifest.namespace ?? DEFAULT_NAMESPACE };
+}
+
+function isPodWithContainers({ apiVersion, kind, object }: Manifest): boolean {
+  if (apiVersion !== "v1" || kind !== "Pod") return false;
+  const spec = object["spec"];
+  const containers = isRecord(spec) ? spec["containers"] : undefined;
+  return Array.isArray(containers) && containers.every(isRecord);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 function configMapOf(manifest: Manifest): DeclaredConfigMap {
