@@ -1,5 +1,9 @@
 /** The embedded cluster: as much of Kubernetes as sharing GPUs needs, in one process. */
 export type { LogOptions, ReadLogs } from "./api/context.ts";
 export { type ApiServer, type ApiServerOptions, type ApiServerStats, startApiServer } from "./api/server.ts";
-export { type KubeletOptions, KubeletStandIn } from "./kubelet/stand-in.ts";
+export { logReader } from "./kubelet/logs.ts";
+export type { WorkloadDriver } from "./kubelet/program.ts";
+export type { GpuUse, LogLine } from "./kubelet/runtime.ts";
+export { type ContainerRef, type KubeletOptions, KubeletStandIn } from "./kubelet/stand-in.ts";
+export { workloadAnnotations } from "./kubelet/workload.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler/scheduler.ts";

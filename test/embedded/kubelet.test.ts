@@ -280,6 +280,19 @@ test("a pod deleted while the kubelet was away leaves nothing behind", async () 
   await until("its device is free", () => api.pod("b")?.status?.phase === "Running");
 });
 
+test("a kubelet that is stopped while it writes ends when the writes do", async () => {
+  const { node, api } = await nodeWith({ shares: 1 });
+  const gate = Promise.withResolvers<void>();
+  api.gate = gate.promise;
+  await node.create("a");
+  await node.plugin.stop();
+  await until("node and pod are being written", () => api.held === 2);
+  const restarted = node.kubelet.restart();
+  api.gate = undefined;
+  gate.resolve();
+  await restarted;
+});
+
 test("the status is written when the API server is back", async () => {
   const { node, api } = await nodeWith({ shares: 1 });
   await node.create("a", { annotations: { "tranche.dev/run-for": "60ms" } });

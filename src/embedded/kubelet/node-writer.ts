@@ -112,7 +112,8 @@ export class NodeWriter {
   }
 
   #nextChange(signal: AbortSignal): Promise<void> {
-    if (this.#due) return Promise.resolve();
+    // A signal that has fired already fires no event any more.
+    if (this.#due || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
         signal.removeEventListener("abort", wake);

@@ -122,7 +122,8 @@ export class PodWorker {
         const wakeAtMs = await this.#sync();
         if (this.#removed && this.#over) break;
         this.#working = false;
-        if (!this.#due) await this.#wait(wakeAtMs, signal);
+        // A signal that has fired already would never wake it.
+        if (!this.#due && !signal.aborted) await this.#wait(wakeAtMs, signal);
       } catch (error) {
         if (signal.aborted) break;
         this.#due = true;

@@ -70,6 +70,7 @@ export class KubeletStandIn {
     this.#changing = true;
     try {
       await this.#run?.stop();
+      this.#run = undefined;
       await this.#startRun();
     } finally {
       this.#changing = false;

@@ -30,6 +30,10 @@ export class MemoryApi implements KubeApi {
   readonly statusWrites: string[] = [];
   /** While set, every call fails as when the server is away. */
   down = false;
+  /** While set, patches wait for it, as with a slow server. */
+  gate: Promise<void> | undefined;
+  /** Patches that wait. */
+  held = 0;
   readonly #objects = new Map<string, KubeObject>();
   readonly #watchers = new Set<Watcher>();
   #version = 1;
@@ -86,6 +90,11 @@ export class MemoryApi implements KubeApi {
     patch: unknown,
     options: WriteOptions = {},
   ) {
+    if (this.gate !== undefined) {
+      this.held += 1;
+      await this.gate;
+      this.held -= 1;
+    }
     const before = this.#find(type, ref);
     const uid = (patch as { metadata?: { uid?: string } }).metadata?.uid;
     if (uid !== undefined && uid !== before.metadata.uid) {
