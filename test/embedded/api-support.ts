@@ -86,7 +86,8 @@ function head(server: ApiServer, path: string, { method = "GET", headers = {}, t
 
 function send(server: ApiServer, path: string, call: Call): Promise<Reply> {
   const { body } = call;
-  const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
+  const text =
+    body === undefined ? undefined : typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const typed = text === undefined ? call : { ...call, headers: { ...bodyHeaders(text), ...call.headers } };
   return new Promise((resolve, reject) => {
     const sent = request(head(server, path, typed), (response) => {
@@ -103,7 +104,7 @@ function send(server: ApiServer, path: string, call: Call): Promise<Reply> {
   });
 }
 
-function bodyHeaders(text: string): Record<string, string> {
+function bodyHeaders(text: string | Buffer): Record<string, string> {
   return { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) };
 }
 

@@ -4,12 +4,13 @@
 import type { IncomingMessage } from "node:http";
 import { badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
+import { parseProtobuf, protobufType } from "./protobuf.ts";
 
 /** As etcd and the real server bound what one request may bring. */
 export const bodyLimitBytes = 3 * 1024 * 1024;
 
-/** The body as text; throws 413 beyond the limit. */
-export async function readBody(request: IncomingMessage): Promise<string> {
+/** The body; throws 413 beyond the limit. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > bodyLimitBytes) throw tooLarge(bodyLimitBytes);
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -19,7 +20,7 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (bytes > bodyLimitBytes) throw tooLarge(bodyLimitBytes);
     chunks.push(part);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 /** The media type of a body, without parameters; JSON when none is given. */
@@ -28,9 +29,11 @@ export function mediaType(request: IncomingMessage): string {
   return type.trim().toLowerCase();
 }
 
-/** Throws 415 for a body that is not JSON. */
-export function assertJsonBody(type: string): void {
-  if (type !== "application/json") throw unsupportedMediaType(["application/json"]);
+/** Reads an object in JSON or in protobuf; throws 400 for what is none, 415 for another form. */
+export function parseObject(body: Buffer, type: string): JsonObject {
+  if (type === protobufType) return parseProtobuf(body);
+  if (type !== "application/json") throw unsupportedMediaType(["application/json", protobufType]);
+  return parseObjectBody(body.toString("utf8"));
 }
 
 /** Reads JSON; throws 400 for what is none. */

@@ -27,6 +27,7 @@ export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
     categories: listAt(names, "categories").map(String),
     subresources: isObject(objectAt(version, "subresources")["status"]) ? ["status"] : [],
     counted: true,
+    stored: true,
     custom: true,
   }));
 }

@@ -113,6 +113,10 @@ function groupVersionAnswer(registry: Registry, group: string, version: string):
   );
 }
 
+function verbsOf(type: ApiType): readonly string[] {
+  return type.stored ? objectVerbs : ["create"];
+}
+
 const objectVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 function plainEntry(type: ApiType): JsonObject {
@@ -122,7 +126,7 @@ function plainEntry(type: ApiType): JsonObject {
     singularName: singular,
     namespaced,
     kind,
-    verbs: objectVerbs,
+    verbs: verbsOf(type),
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
   };
@@ -183,7 +187,7 @@ function aggregatedEntry(type: ApiType): JsonObject {
     responseKind: { group, version, kind },
     scope: namespaced ? "Namespaced" : "Cluster",
     singularResource: singular,
-    verbs: objectVerbs,
+    verbs: verbsOf(type),
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
     ...(subresources.length === 0 ? {} : { subresources }),

@@ -1,9 +1,10 @@
 /**
  * Requests for collections, objects and their subresources, by verb.
  */
+import { apiVersionOf } from "../../kube/index.ts";
 import type { Answer } from "./answer.ts";
 import { jsonAnswer, textAnswer } from "./answer.ts";
-import { assertJsonBody, parseObjectBody } from "./body.ts";
+import { parseObject } from "./body.ts";
 import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
@@ -29,12 +30,13 @@ export interface ResourceRequest {
   readonly accept: string;
   /** The media type of the body. */
   readonly mediaType: string;
-  readonly body: string;
+  readonly body: Buffer;
 }
 
 /** Answers a request; throws `ApiError`. */
 export async function answerResource(context: ApiContext, request: ResourceRequest): Promise<Answer> {
   const { path } = request;
+  if (!path.type.stored) return answerReview(request);
   if (path.name === undefined) return answerCollection(context, request);
   if (path.subresource === undefined) return answerObject(context, request, targetOf(path, path.name));
   const target = targetOf(path, path.name);
@@ -51,18 +53,28 @@ export async function answerResource(context: ApiContext, request: ResourceReque
     case "eviction": {
       if (request.method !== "POST") throw methodNotAllowed();
       const act = known === "binding" ? bindPod : evictPod;
-      return jsonAnswer(JSON.stringify(act(context, target, jsonBody(request), writeOptions(request))), 201);
+      return jsonAnswer(JSON.stringify(act(context, target, bodyObject(request), writeOptions(request))), 201);
     }
   }
+}
+
+/** Whoever has the token may do everything, so every review ends the same. */
+function answerReview(request: ResourceRequest): Answer {
+  const { path, method } = request;
+  if (path.name !== undefined) throw noSuchPath();
+  if (method !== "POST") throw methodNotAllowed();
+  const { apiVersion, kind, ...body } = bodyObject(request);
+  const own = { apiVersion: apiVersionOf(path.type), kind: path.type.kind };
+  const status = { allowed: true, reason: "the bearer token of this cluster allows everything" };
+  return jsonAnswer(JSON.stringify({ metadata: {}, ...body, ...own, status }), 201);
 }
 
 function targetOf({ type, namespace }: ResourcePath, name: string): Target {
   return { type, namespace: namespace ?? "", name };
 }
 
-function jsonBody(request: ResourceRequest): JsonObject {
-  assertJsonBody(request.mediaType);
-  return parseObjectBody(request.body);
+function bodyObject(request: ResourceRequest): JsonObject {
+  return parseObject(request.body, request.mediaType);
 }
 
 function writeOptions({ query }: ResourceRequest): { readonly dryRun: boolean } {
@@ -91,7 +103,7 @@ function answerCollection(context: ApiContext, request: ResourceRequest): Answer
   if (isEverywhere) throw methodNotAllowed();
   if (method === "POST") {
     const renderer = rendererOf(context, request);
-    const made = createObject(context, targetOf(path, ""), jsonBody(request), writeOptions(request));
+    const made = createObject(context, targetOf(path, ""), bodyObject(request), writeOptions(request));
     return jsonAnswer(renderer.one(made), 201);
   }
   if (method === "DELETE") return deleteCollection(context, request);
@@ -173,7 +185,7 @@ interface Change {
 
 function replace(context: ApiContext, request: ResourceRequest, { target, part }: Change): Answer {
   const renderer = rendererOf(context, request);
-  const body = jsonBody(request);
+  const body = bodyObject(request);
   // The body stands for the whole object, so what it leaves out of the metadata that must not change is filled in.
   const metadata = { ...objectAt(body, "metadata") };
   const named = { ...body, metadata: { ...metadata, name: textAt(metadata, "name") || target.name } };
@@ -185,7 +197,7 @@ function patch(context: ApiContext, request: ResourceRequest, { target, part }: 
   const renderer = rendererOf(context, request);
   const { version, created } = patchObject(context, target, {
     mediaType: request.mediaType,
-    body: request.body,
+    body: request.body.toString("utf8"),
     part,
     fieldManager: request.query.get("fieldManager") ?? "",
     dryRun: writeOptions(request).dryRun,
@@ -208,7 +220,7 @@ function answerStatus(context: ApiContext, request: ResourceRequest, target: Tar
 
 function deleteOptions(request: ResourceRequest): DeleteOptions {
   const { query } = request;
-  const given = request.body.trim() === "" ? {} : jsonBody(request);
+  const given = request.body.length === 0 ? {} : bodyObject(request);
   const grace = query.get("gracePeriodSeconds");
   if (grace !== null && !/^-?\d{1,9}$/.test(grace)) throw badRequest("gracePeriodSeconds is not a whole number");
   const policy = query.get("propagationPolicy");

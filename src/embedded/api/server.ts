@@ -164,7 +164,7 @@ class Front {
     const meta = answerMeta(this.#context, { method, segments, accept });
     if (meta !== undefined) return meta;
     const path = parseResourcePath(segments, this.#context.registry);
-    const body = method === "GET" ? "" : await readBody(request);
+    const body = method === "GET" ? Buffer.alloc(0) : await readBody(request);
     const asked = { method, path, query: url.searchParams, accept, mediaType: mediaType(request), body };
     return await answerResource(this.#context, asked);
   }

@@ -14,6 +14,8 @@ export interface ApiType extends ResourceType {
   readonly subresources: readonly Subresource[];
   /** Whether `metadata.generation` counts changes of what is wanted. */
   readonly counted: boolean;
+  /** Whether objects are kept; others are only answered, as reviews are. */
+  readonly stored: boolean;
   /** Whether it comes from a CustomResourceDefinition: such types know no strategic merge patch. */
   readonly custom: boolean;
 }
@@ -25,6 +27,7 @@ interface Row {
   readonly counted?: boolean;
   readonly clusterWide?: boolean;
   readonly custom?: boolean;
+  readonly answeredOnly?: boolean;
 }
 
 function row(groupVersion: string, kind: string, plural: string, more: Row = {}): ApiType {
@@ -40,6 +43,7 @@ function row(groupVersion: string, kind: string, plural: string, more: Row = {})
     categories: more.categories ?? [],
     subresources: more.subresources ?? [],
     counted: more.counted ?? false,
+    stored: more.answeredOnly !== true,
     custom: more.custom ?? false,
   };
 }
@@ -105,6 +109,10 @@ export const builtInTypes: readonly ApiType[] = [
   row("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
   row("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", { clusterWide }),
   row("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", { clusterWide }),
+  row("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", {
+    clusterWide,
+    answeredOnly: true,
+  }),
   row("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", {
     shortNames: ["crd", "crds"],
     categories: ["api-extensions"],
