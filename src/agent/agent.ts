@@ -45,6 +45,7 @@ export class NodeAgent {
   readonly #options: NodeAgentOptions;
   readonly #inputs: AgentInputs;
   readonly #host: DevicePluginHost;
+  readonly #podResources: PodResourcesClient;
   readonly #holders: HolderBook;
   readonly #offering: Offering;
   readonly #repartition: Repartition;
@@ -68,13 +69,13 @@ export class NodeAgent {
     this.#trigger = new Trigger(clock);
     this.#inputs = new AgentInputs({ node, api, clock, log, onChange: () => this.#trigger.set() });
     this.#host = new DevicePluginHost({ directory: join(kubeletRoot, "device-plugins"), clock, log });
-    const podResources = new PodResourcesClient({
+    this.#podResources = new PodResourcesClient({
       socketPath: join(kubeletRoot, "pod-resources", "kubelet.sock"),
       clock,
       signal: this.#ending.signal,
     });
-    this.#holders = new HolderBook(podResources, clock);
-    const { holders, host } = { holders: this.#holders, host: this.#host };
+    this.#holders = new HolderBook(this.#podResources, clock);
+    const [holders, host, podResources] = [this.#holders, this.#host, this.#podResources];
     this.#offering = new Offering({ host, podResources, holders, clock, randomUuid: randomUUID, presentControlNodes });
     this.#writer = new NodeWriter(api, clock, log);
     this.#repartition = new Repartition({
@@ -99,6 +100,7 @@ export class NodeAgent {
     this.#ending.abort();
     await this.#running;
     await this.#host.stop();
+    this.#podResources.close();
   }
 
   /** Whether the agent has acted upon everything it knows of and waits. */
@@ -173,6 +175,7 @@ export class NodeAgent {
     const confirmed = await this.#offering.confirmed();
     const findings = [...desired.findings, ...change.findings, ...offered.findings];
     if (!confirmed) findings.push(this.#unconfirmed());
+    if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(this.#mpsNotRun());
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await this.#writer.writeState(inputs.node, migConfig?.state);
@@ -190,6 +193,12 @@ export class NodeAgent {
     const inputs = this.#inputs.read();
     if (inputs === undefined) return;
     void this.#writer.writeEvent(inputs.node, "Repartition", `GPU ${gpuIndex}: ${lines.join("; ")}`);
+  }
+
+  #mpsNotRun(): Finding {
+    const message = "the config shares GPUs by MPS, but the agent does not run the MPS control daemon yet";
+    const remedy = "run nvidia-cuda-mps-control for these resources on the node, or use timeSlicing";
+    return finding("mps-not-run", this.#subject(), message, { remedy });
   }
 
   #unconfirmed(): Finding {

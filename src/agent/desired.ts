@@ -31,8 +31,9 @@ export const MIG_CONFIG_KEY = "config.yaml";
 export interface DesiredState {
   /** The value of the node's mig.config label. */
   readonly migConfigName: string | undefined;
-  /** Whether that config cannot be used, so that nothing is changed. */
+  /** Whether that config cannot be used, or not on every GPU it reaches; those GPUs are left as they are. */
   readonly refused: boolean;
+  /** What the GPUs shall be cut into that can follow; empty when none is to change. */
   readonly wanted: readonly WantedMig[];
   readonly pluginConfigName: string | undefined;
   readonly pluginConfig: DevicePluginConfig;
@@ -83,13 +84,15 @@ function policyOf(policies: readonly KubeObject[]): {
   return { value: read.ok ? read.value : undefined, findings: [...read.findings, ...ignored] };
 }
 
-/** What the GPU Operator puts into the plugin's environment for this policy. */
+/**
+ * What the policy says in the plugin's environment, which overrides the file: MIG strategy and MPS root, then `env`.
+ * How devices get into a container is left to the file, since the operator's answer to that is about its own toolkit.
+ */
 function environmentOf(policy: ClusterPolicyConfig | undefined): ReadonlyMap<string, string> {
-  const environment = new Map(policy?.devicePlugin.env ?? []);
-  if (policy?.migStrategy !== undefined && !environment.has("MIG_STRATEGY")) {
-    environment.set("MIG_STRATEGY", policy.migStrategy);
-  }
-  return environment;
+  if (policy === undefined) return new Map();
+  const { env, mpsRoot } = policy.devicePlugin;
+  const strategy = policy.migStrategy === undefined ? [] : [["MIG_STRATEGY", policy.migStrategy] as const];
+  return new Map([["MPS_ROOT", mpsRoot], ...strategy, ...env]);
 }
 
 type MigPart = Pick<DesiredState, "migConfigName" | "refused" | "wanted" | "findings">;
@@ -104,7 +107,7 @@ function migPart(inputs: InputValues, policy: ClusterPolicyConfig | undefined, g
   if (!config.ok) return { migConfigName: name, refused: true, wanted: [], findings: config.findings };
   const { wanted, findings } = wantedMig(config.value, gpus);
   const refused = findings.some((one) => one.severity === "error");
-  return { migConfigName: name, refused, wanted, findings: [...file.findings, ...findings] };
+  return { migConfigName: name, refused, wanted, findings: [...file.findings, ...config.findings, ...findings] };
 }
 
 function migFile(inputs: InputValues, configMapName: string | undefined, gpus: readonly Gpu[]): Outcome<MigPartedFile> {

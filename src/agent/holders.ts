@@ -13,11 +13,16 @@ export interface PodResources {
   list(): Promise<readonly Allocation[]>;
 }
 
+/** One answer to Allocate; a later one for the same device is another grant. */
+interface Grant {
+  readonly atMs: number;
+}
+
 /** Keeps the short memory of Allocate calls that bridges the time until the pod resources API shows them. */
 export class HolderBook {
   readonly #podResources: PodResources;
   readonly #clock: Clock;
-  readonly #grantedMs = new Map<string, number>();
+  readonly #grants = new Map<string, Grant>();
 
   constructor(podResources: PodResources, clock: Clock) {
     this.#podResources = podResources;
@@ -26,7 +31,8 @@ export class HolderBook {
 
   /** To be called for every Allocate that is answered, before the answer goes out. */
   granted(deviceIds: readonly string[]): void {
-    for (const id of deviceIds) this.#grantedMs.set(id, this.#clock.now());
+    const grant = { atMs: this.#clock.now() };
+    for (const id of deviceIds) this.#grants.set(id, grant);
   }
 
   /** All allocations of the node as the kubelet tells them. Throws a retryable error while the kubelet is away. */
@@ -36,6 +42,8 @@ export class HolderBook {
 
   /** Device UUID (replicas folded into their device) to the pods that hold it; a pod not known yet is `(admitting)`. */
   async holders(): Promise<ReadonlyMap<string, readonly string[]>> {
+    // The list may be older than a grant that comes while it is on its way: it then shows the holder before.
+    const grantsBefore = new Map(this.#grants);
     const allocations = await this.allocations();
     const holders = new Map<string, Set<string>>();
     const add = (id: string, pod: string): void => {
@@ -45,11 +53,11 @@ export class HolderBook {
     for (const { namespace, pod, deviceIds } of allocations) {
       for (const id of deviceIds) {
         add(id, `${namespace}/${pod}`);
-        this.#grantedMs.delete(id);
+        if (this.#grants.get(id) === grantsBefore.get(id)) this.#grants.delete(id);
       }
     }
-    for (const [id, grantedMs] of this.#grantedMs) {
-      if (this.#clock.now() - grantedMs > GRANT_MS) this.#grantedMs.delete(id);
+    for (const [id, { atMs }] of this.#grants) {
+      if (this.#clock.now() - atMs > GRANT_MS) this.#grants.delete(id);
       else add(id, "(admitting)");
     }
     return new Map([...holders].map(([uuid, pods]) => [uuid, [...pods].sort()]));

@@ -1,8 +1,7 @@
 /**
  * What the agent writes about its node to the Kubernetes API: the MIG state label and events for findings.
  */
-import type { Clock, Finding, Logger } from "../base/index.ts";
-import { errorText } from "../base/index.ts";
+import { type Clock, errorText, type Finding, type Logger, placeText } from "../base/index.ts";
 import type { MigConfigState } from "../insight/index.ts";
 import { type KubeApi, type Node, recordEvent, resources } from "../kube/index.ts";
 
@@ -30,27 +29,46 @@ export class NodeWriter {
     await this.#api.mergePatch(resources.nodes, { name: node.metadata.name }, patch);
   }
 
-  /** Writes an event for each finding that was not there before; one that went and came back is told again. */
+  /**
+   * Writes an event for each finding that was not there before; one that went and came back is told again, and so is
+   * one whose event could not be written.
+   */
   async writeFindings(node: Node, findings: readonly Finding[]): Promise<void> {
     const now = new Map(findings.map((one) => [`${one.code} ${one.subject.name} ${one.message}`, one]));
+    const told = new Set<string>();
     for (const [key, one] of now) {
-      if (this.#told.has(key)) continue;
-      const remedy = one.remedy === "" ? "" : `; ${one.remedy}`;
-      await this.writeEvent(node, reasonOf(one.code), `${one.subject.name}: ${one.message}${remedy}`, one.severity);
+      const done = this.#told.has(key) || (await this.writeEvent(node, reasonOf(one.code), textOf(one), one.severity));
+      if (done) told.add(key);
     }
-    this.#told = new Set(now.keys());
+    this.#told = told;
   }
 
-  /** Writes one event about the node. A failure to write is logged: events must not hold up the change they tell of. */
-  async writeEvent(node: Node, reason: string, message: string, severity: Finding["severity"] = "info"): Promise<void> {
+  /**
+   * Writes one event about the node; false when that failed, which is logged: events must not hold up the change they
+   * tell of.
+   */
+  async writeEvent(
+    node: Node,
+    reason: string,
+    message: string,
+    severity: Finding["severity"] = "info",
+  ): Promise<boolean> {
     const type = severity === "info" ? "Normal" : "Warning";
     try {
       const input = { object: node, type, reason, message, component: COMPONENT, host: node.metadata.name } as const;
       await recordEvent(this.#api, input, this.#clock);
+      return true;
     } catch (error) {
       this.#log.warn({ node: node.metadata.name, reason, error: errorText(error) }, "event not written");
+      return false;
     }
   }
+}
+
+/** Where, what was seen, what to do. */
+function textOf({ subject, place, message, remedy }: Finding): string {
+  const where = place === undefined ? subject.name : placeText(place);
+  return `${where}: ${message}${remedy === "" ? "" : `; ${remedy}`}`;
 }
 
 /** `slice-in-use` as an event's reason: `SliceInUse`. */

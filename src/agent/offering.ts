@@ -2,7 +2,7 @@
  * Offers a node's devices to its kubelet, and takes devices back before a change touches them.
  */
 import { type Clock, TrancheError } from "../base/index.ts";
-import type { DevicePluginHost, PodResourcesClient, PreferredRequest, ResourceOffer } from "../kubelet/index.ts";
+import type { PreferredRequest, ResourceOffer } from "../kubelet/index.ts";
 import {
   type AllocateAnswer,
   allocate,
@@ -25,10 +25,21 @@ export interface Published {
   readonly pairScore: PairScore;
 }
 
+/** The device plugins of the node, as far as an offering needs them. */
+export interface PluginHost {
+  /** Makes `resources` the whole of what is offered. */
+  offer(resources: ReadonlyMap<string, ResourceOffer>): Promise<void>;
+}
+
+/** What the kubelet shows of it: healthy devices by resource, used or free. */
+export interface ShownDevices {
+  allocatable(): Promise<ReadonlyMap<string, readonly string[]>>;
+}
+
 export interface OfferingOptions {
-  readonly host: DevicePluginHost;
-  readonly podResources: PodResourcesClient;
-  readonly holders: HolderBook;
+  readonly host: PluginHost;
+  readonly podResources: ShownDevices;
+  readonly holders: Pick<HolderBook, "granted">;
   readonly clock: Clock;
   /** A fresh version 4 UUID, for CDI annotation keys. */
   randomUuid(): string;
@@ -40,8 +51,12 @@ export interface OfferingOptions {
 export class Offering implements Withdrawal {
   readonly #options: OfferingOptions;
   #published: Published | undefined;
+  /** UUIDs that are out of the list. Like `#closed` it only grows until the next `publish`, since what was taken away
+   * for a change may be gone after it. */
   #withdrawn: ReadonlySet<string> = new Set();
   #closed: ReadonlySet<string> = new Set();
+  /** Every name that was offered; the kubelet must show nothing under those that are not any more. */
+  readonly #names = new Set<string>();
 
   constructor(options: OfferingOptions) {
     this.#options = options;
@@ -51,46 +66,52 @@ export class Offering implements Withdrawal {
     return this.#published?.offers ?? [];
   }
 
-  /** Makes `published` the whole of what the node offers. */
+  /** Makes `published` the whole of what the node offers; nothing is withdrawn or closed any more. */
   async publish(published: Published): Promise<void> {
     this.#published = published;
+    this.#withdrawn = new Set();
+    this.#closed = new Set();
+    for (const { resource } of published.offers) this.#names.add(resource);
     await this.#send();
   }
 
   async withdraw(uuids: readonly string[]): Promise<boolean> {
+    this.#withdrawn = new Set([...this.#withdrawn, ...uuids]);
     if (this.#published === undefined) return true;
-    this.#withdrawn = new Set(uuids);
     await this.#send();
-    return this.confirmed();
+    return this.#shows((shown) => !this.#isShown(shown));
   }
 
   close(uuids: readonly string[]): void {
-    this.#closed = new Set(uuids);
-  }
-
-  /** The devices stay out of the list until `publish`, which tells the kubelet what there is after the change. */
-  release(): void {
-    this.#withdrawn = new Set();
-    this.#closed = new Set();
+    this.#closed = new Set([...this.#closed, ...uuids]);
   }
 
   /** Whether the kubelet shows exactly what is offered, within five seconds. */
-  async confirmed(): Promise<boolean> {
+  confirmed(): Promise<boolean> {
+    return this.#shows((shown) => this.#matches(shown));
+  }
+
+  async #shows(isRight: (shown: ReadonlyMap<string, readonly string[]>) => boolean): Promise<boolean> {
     const { clock, podResources } = this.#options;
     const endMs = clock.now() + KUBELET_DEADLINE_MS;
     for (;;) {
-      const shown = await podResources.allocatable();
-      if (this.#matches(shown)) return true;
+      if (isRight(await podResources.allocatable())) return true;
       if (clock.now() >= endMs) return false;
       await clock.sleep(POLL_MS);
     }
   }
 
+  /** Whether a device that is withdrawn can still be given to a pod. */
+  #isShown(shown: ReadonlyMap<string, readonly string[]>): boolean {
+    return [...shown.values()].some((ids) => ids.some((id) => this.#withdrawn.has(uuidOf(id))));
+  }
+
   #matches(shown: ReadonlyMap<string, readonly string[]>): boolean {
-    return this.offers.every((offer) => {
-      const expected = offer.devices.filter((device) => !this.#withdrawn.has(device.uuid)).map((device) => device.id);
-      const seen = new Set(shown.get(offer.resource) ?? []);
-      return expected.length === seen.size && expected.every((id) => seen.has(id));
+    const expected = new Map(this.offers.map(({ resource, devices }) => [resource, devices.map(({ id }) => id)]));
+    return [...this.#names].every((resource) => {
+      const ids = expected.get(resource) ?? [];
+      const seen = new Set(shown.get(resource) ?? []);
+      return ids.length === seen.size && ids.every((id) => seen.has(id));
     });
   }
 

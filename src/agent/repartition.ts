@@ -9,24 +9,29 @@ import type { WantedMig } from "../config/index.ts";
 import type { Gpu, GpuDriver } from "../gpu/index.ts";
 import { executePlan, type PartitionPlan, planGpu, planText } from "../partition/index.ts";
 import type { HolderBook } from "./holders.ts";
+import { withNode } from "./with-node.ts";
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 
-/** What a repartition needs of whoever offers devices to the kubelet. */
+/** How often holders may turn up on devices that are not withdrawn yet, before the next pass sees to it. */
+const MAX_ROUNDS = 3;
+
+/**
+ * What a repartition needs of whoever offers devices to the kubelet. Both calls add to what is withdrawn and closed
+ * already, and last until the node's offers are made anew.
+ */
 export interface Withdrawal {
   /** Devices of these UUIDs are no longer offered; resolves once the kubelet shows it. False: the kubelet did not. */
   withdraw(uuids: readonly string[]): Promise<boolean>;
-  /** Allocate refuses devices of these UUIDs from now on, until `release`. */
+  /** Allocate refuses devices of these UUIDs from now on. */
   close(uuids: readonly string[]): void;
-  /** The devices may be offered again. */
-  release(): void;
 }
 
 export interface RepartitionOptions {
   readonly node: string;
   readonly driver: GpuDriver;
-  readonly holders: HolderBook;
+  readonly holders: Pick<HolderBook, "holders">;
   readonly withdrawal: Withdrawal;
   readonly clock: Clock;
   readonly log: Logger;
@@ -42,7 +47,11 @@ export interface RepartitionResult {
   readonly retryInMs: number | undefined;
 }
 
+/** How far one GPU is. */
+type Change = Pick<RepartitionResult, "state" | "findings">;
+
 interface Failure {
+  /** The wish that failed. */
   readonly key: string;
   readonly findings: readonly Finding[];
   readonly tries: number;
@@ -60,13 +69,14 @@ export class Repartition {
 
   /** One pass over all wanted GPUs, one after the other. Throws what the kubelet or the driver throw when away. */
   async run(wanted: readonly WantedMig[], signal: AbortSignal): Promise<RepartitionResult> {
+    this.#forgetOthers(wanted);
     const findings: Finding[] = [];
     const states = new Set<RepartitionResult["state"]>();
     for (const one of wanted) {
       signal.throwIfAborted();
       const { state, findings: found } = await this.#change(one, signal);
       states.add(state);
-      findings.push(...found);
+      findings.push(...withNode(this.#options.node, found));
     }
     const retries = [...this.#failures.values()].map((one) => one.retryAtMs);
     const retryInMs = retries.length === 0 ? undefined : Math.max(0, Math.min(...retries) - this.#options.clock.now());
@@ -76,49 +86,57 @@ export class Repartition {
     return { state, findings, retryInMs };
   }
 
-  async #change(wanted: WantedMig, signal: AbortSignal): Promise<Pick<RepartitionResult, "state" | "findings">> {
+  /** What failed and is not wanted any more is not tried again. */
+  #forgetOthers(wanted: readonly WantedMig[]): void {
+    const keys = new Map(wanted.map((one) => [one.gpuUuid, keyOf(one)]));
+    for (const [gpuUuid, { key }] of this.#failures) {
+      if (keys.get(gpuUuid) !== key) this.#failures.delete(gpuUuid);
+    }
+  }
+
+  async #change(wanted: WantedMig, signal: AbortSignal): Promise<Change> {
+    const failure = this.#failures.get(wanted.gpuUuid);
     const plan = await this.#plan(wanted);
-    if (plan === undefined) return { state: "failed", findings: [this.#gone(wanted)] };
-    const failure = this.#failures.get(plan.gpuUuid);
-    const key = keyOf(wanted);
-    if (failure !== undefined && failure.key === key && failure.retryAtMs > this.#options.clock.now()) {
+    const hasSteps = plan !== undefined && plan.steps.length > 0;
+    if (hasSteps && failure !== undefined && failure.retryAtMs > this.#options.clock.now()) {
       return { state: "failed", findings: failure.findings };
     }
-    if (plan.steps.length === 0) {
-      this.#failures.delete(plan.gpuUuid);
-      return { state: stateOf(plan), findings: plan.findings };
-    }
+    this.#failures.delete(wanted.gpuUuid);
+    if (plan === undefined) return gone(wanted);
+    if (!hasSteps) return { state: stateOf(plan), findings: plan.findings };
     const done = await this.#withdrawAndExecute(wanted, plan, signal);
-    if (done.state === "failed") this.#remember(plan.gpuUuid, key, done.findings);
-    else this.#failures.delete(plan.gpuUuid);
+    if (done.state === "failed") this.#remember(wanted, done.findings, (failure?.tries ?? 0) + 1);
     return done;
   }
 
-  async #withdrawAndExecute(
-    wanted: WantedMig,
-    first: PartitionPlan,
-    signal: AbortSignal,
-  ): Promise<Pick<RepartitionResult, "state" | "findings">> {
-    const { withdrawal, driver, log, node } = this.#options;
-    try {
-      if (!(await withdrawal.withdraw(first.withdrawn))) {
-        return { state: "pending", findings: [...first.findings, this.#kubeletBehind(first)] };
+  async #withdrawAndExecute(wanted: WantedMig, first: PartitionPlan, signal: AbortSignal): Promise<Change> {
+    const { withdrawal } = this.#options;
+    const withdrawn = new Set<string>();
+    let plan = first;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      for (const uuid of plan.withdrawn) withdrawn.add(uuid);
+      if (withdrawn.size > 0 && !(await withdrawal.withdraw([...withdrawn]))) {
+        return { state: "pending", findings: [...plan.findings, kubeletBehind(plan)] };
       }
-      withdrawal.close(first.withdrawn);
-      const plan = await this.#plan(wanted);
-      if (plan === undefined) return { state: "failed", findings: [this.#gone(wanted)] };
-      // What is not withdrawn yet must not go: a pod may be admitted to it at any moment. The next pass sees to it.
-      if (plan.withdrawn.some((uuid) => !first.withdrawn.includes(uuid))) return { state: "pending", findings: [] };
-      if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
-      this.#options.onPlan(plan, planText(plan));
-      log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
-      const execution = await executePlan(driver, plan, { signal, log });
-      log.info({ node, gpu: plan.gpuIndex, result: execution.result }, "plan ended");
-      if (execution.result === "done") return { state: stateOf(plan), findings: plan.findings };
-      return { state: "failed", findings: [...plan.findings, ...execution.findings] };
-    } finally {
-      withdrawal.release();
+      withdrawal.close([...withdrawn]);
+      const next = await this.#plan(wanted);
+      if (next === undefined) return gone(wanted);
+      // What is not withdrawn yet must not go: a pod may be admitted to it at any moment.
+      if (next.withdrawn.every((uuid) => withdrawn.has(uuid))) return this.#execute(next, signal);
+      plan = next;
     }
+    return { state: "pending", findings: plan.findings };
+  }
+
+  async #execute(plan: PartitionPlan, signal: AbortSignal): Promise<Change> {
+    const { driver, log, node, onPlan } = this.#options;
+    if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
+    onPlan(plan, planText(plan));
+    log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
+    const execution = await executePlan(driver, plan, { signal, log });
+    log.info({ node, gpu: plan.gpuIndex, result: execution.result }, "plan ended");
+    if (execution.result === "done") return { state: stateOf(plan), findings: plan.findings };
+    return { state: "failed", findings: [...plan.findings, ...execution.findings] };
   }
 
   async #plan(wanted: WantedMig): Promise<PartitionPlan | undefined> {
@@ -127,25 +145,25 @@ export class Repartition {
     return gpu && planGpu({ gpu, wanted, holders: await holders.holders() });
   }
 
-  #remember(gpuUuid: string, key: string, findings: readonly Finding[]): void {
-    const tries = (this.#failures.get(gpuUuid)?.tries ?? 0) + 1;
+  #remember(wanted: WantedMig, findings: readonly Finding[], tries: number): void {
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (tries - 1), LONGEST_RETRY_MS);
-    this.#failures.set(gpuUuid, { key, findings, tries, retryAtMs: this.#options.clock.now() + waitMs });
+    const retryAtMs = this.#options.clock.now() + waitMs;
+    this.#failures.set(wanted.gpuUuid, { key: keyOf(wanted), findings, tries, retryAtMs });
   }
+}
 
-  #gone(wanted: WantedMig): Finding {
-    const subject = { kind: "gpu", name: `${this.#options.node} GPU ${wanted.gpuIndex}` } as const;
-    return finding("gpu-gone", subject, `the driver no longer lists ${wanted.gpuUuid}`, {
-      remedy: "check the GPU with nvidia-smi; a reboot of the node may bring it back",
-    });
-  }
+function gone(wanted: WantedMig): Change {
+  const subject = { kind: "gpu", name: `GPU ${wanted.gpuIndex}` } as const;
+  const remedy = "check the GPU with nvidia-smi; a reboot of the node may bring it back";
+  const message = `the driver no longer lists ${wanted.gpuUuid}`;
+  return { state: "failed", findings: [finding("gpu-gone", subject, message, { remedy })] };
+}
 
-  #kubeletBehind(plan: PartitionPlan): Finding {
-    const subject = { kind: "gpu", name: `${this.#options.node} GPU ${plan.gpuIndex}` } as const;
-    return finding("kubelet-behind", subject, "the kubelet still offers devices that are to go; nothing is changed", {
-      remedy: "check that the kubelet runs and its device plugin directory is the one the agent uses",
-    });
-  }
+function kubeletBehind(plan: PartitionPlan): Finding {
+  const subject = { kind: "gpu", name: `GPU ${plan.gpuIndex}` } as const;
+  return finding("kubelet-behind", subject, "the kubelet still offers devices that are to go; nothing is changed", {
+    remedy: "check that the kubelet runs and its device plugin directory is the one the agent uses",
+  });
 }
 
 /** Whether the wanted layout stands, waits for pods, or cannot be had at all. */

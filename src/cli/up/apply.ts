@@ -1,0 +1,105 @@
+/**
+ * Applies manifests to the cluster, in an order in which each finds what it needs.
+ */
+import { type Finding, finding } from "../../base/index.ts";
+import type { Manifest } from "../../config/index.ts";
+import { type KubeApi, KubeError, type KubeObject, type ResourceType, resources } from "../../kube/index.ts";
+import { objectOf } from "./declared.ts";
+
+/** Lower goes first; kinds not named go in the middle, pods last. */
+const ORDER: ReadonlyMap<string, number> = new Map([
+  ["Namespace", 0],
+  ["CustomResourceDefinition", 1],
+  ["PriorityClass", 2],
+  ["ClusterPolicy", 3],
+  ["ConfigMap", 4],
+  ["Pod", 9],
+]);
+const MIDDLE = 5;
+
+/** Stored and shown, but no controller acts on them here. */
+const NOT_RUN = new Set(["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"]);
+
+/** Creates every object, or replaces it when it exists. Returns what the user must know; errors mean it was refused. */
+export async function applyManifests(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {
+  const findings = [...(await createNamespaces(api, manifests))];
+  const rank = (one: Manifest): number => ORDER.get(one.kind) ?? MIDDLE;
+  for (const manifest of manifests.toSorted((a, b) => rank(a) - rank(b))) {
+    const type = typeOf(manifest);
+    if (type === undefined) {
+      findings.push(notServed(manifest));
+      continue;
+    }
+    if (NOT_RUN.has(manifest.kind)) findings.push(notRun(manifest));
+    try {
+      await createOrReplace(api, type, objectOf(manifest));
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      findings.push(refused(manifest, error));
+    }
+  }
+  return findings;
+}
+
+/** Creates `object`, or replaces the one of this name. Throws `KubeError` when the server refuses it. */
+export async function createOrReplace(api: KubeApi, type: ResourceType, object: KubeObject): Promise<void> {
+  try {
+    await api.create(type, object);
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.reason !== "AlreadyExists") throw error;
+    await api.update(type, object);
+  }
+}
+
+/** Namespaces that manifests name but nobody declares. */
+async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {
+  const there = new Set((await api.list(resources.namespaces)).items.map((one) => one.metadata.name));
+  for (const one of manifests) if (one.kind === "Namespace") there.add(one.name);
+  const findings: Finding[] = [];
+  for (const manifest of manifests) {
+    const { namespace } = manifest;
+    if (namespace === undefined || there.has(namespace)) continue;
+    there.add(namespace);
+    await createOrReplace(api, resources.namespaces, {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: namespace },
+    });
+    const message = `namespace ${namespace} is not declared, so it was created`;
+    const remedy = `on a real cluster: kubectl create namespace ${namespace}`;
+    findings.push(finding("namespace-created", subjectOf(manifest), message, { place: manifest.place, remedy }));
+  }
+  return findings;
+}
+
+function typeOf(manifest: Manifest): ResourceType | undefined {
+  const [version = "", group = ""] = manifest.apiVersion.split("/").reverse();
+  return Object.values(resources).find(
+    (type) => type.kind === manifest.kind && type.group === group && type.version === version,
+  );
+}
+
+function notServed(manifest: Manifest): Finding {
+  const message = `${manifest.apiVersion} ${manifest.kind} is not served by the embedded cluster; it is left out`;
+  const remedy = "nothing depends on it here; on a real cluster apply it as it is";
+  return finding("kind-not-served", subjectOf(manifest), message, { place: manifest.place, remedy });
+}
+
+function notRun(manifest: Manifest): Finding {
+  const message = `${manifest.kind} ${manifest.name} is stored, but no controller makes pods of it here`;
+  const remedy = "declare its pods as Pod manifests";
+  return finding("kind-not-run", subjectOf(manifest), message, { place: manifest.place, remedy });
+}
+
+function refused(manifest: Manifest, error: KubeError): Finding {
+  return finding("manifest-refused", subjectOf(manifest), error.message, {
+    place: manifest.place,
+    remedy: "correct the manifest; a real API server refuses it too",
+    evidence: { reason: error.reason, status: error.status },
+  });
+}
+
+function subjectOf(manifest: Manifest): Finding["subject"] {
+  const name = manifest.namespace === undefined ? manifest.name : `${manifest.namespace}/${manifest.name}`;
+  return { kind: manifest.kind === "Pod" ? "pod" : "config", name };
+}

@@ -1,0 +1,173 @@
+/**
+ * The embedded cluster put together: API server, scheduler, and for each node its GPUs, its kubelet and its agent.
+ *
+ * Everything talks to the API server over HTTPS through the client that a real cluster gets, and agent and kubelet
+ * meet on unix sockets only.
+ */
+import { NodeAgent } from "../../agent/index.ts";
+import {
+  type Clock,
+  errorText,
+  type Finding,
+  finding,
+  type Logger,
+  type Outcome,
+  TrancheError,
+} from "../../base/index.ts";
+import { type ApiServer, KubeletStandIn, type ReadLogs, Scheduler, startApiServer } from "../../embedded/index.ts";
+import { SimulatedDriver } from "../../gpu/index.ts";
+import type { NodeSnapshot } from "../../insight/index.ts";
+import { KubeClient, type Node, resources } from "../../kube/index.ts";
+import { controlNodes } from "../../sharing/index.ts";
+import type { SimulatedNode } from "./nodes.ts";
+import { openStateDir, type StateDir } from "./state-dir.ts";
+
+export interface ClusterOptions {
+  readonly nodes: readonly SimulatedNode[];
+  /** Port of the API server; `undefined` takes a free one. */
+  readonly port: number | undefined;
+  /** `undefined` takes a directory of its own and removes it at the end. */
+  readonly stateDir: string | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A node of the cluster; its agent runs once `startAgents` was called. */
+export interface ClusterNode {
+  readonly name: string;
+  readonly driver: SimulatedDriver;
+  readonly kubelet: KubeletStandIn;
+  readonly agent: NodeAgent;
+}
+
+/** A running cluster. */
+export interface Cluster {
+  readonly client: KubeClient;
+  readonly api: ApiServer;
+  readonly nodes: readonly ClusterNode[];
+  readonly kubeconfigPath: string;
+  /** Starts scheduler and agents; until then nodes are registered and nothing happens. */
+  startWork(): void;
+  /** Whether nothing is going on that was begun. */
+  idle(): boolean;
+  /** What each node's agent knows now. */
+  snapshots(): Promise<readonly NodeSnapshot[]>;
+  /** Ends everything in reverse order and removes what was made on disk. */
+  stop(): Promise<void>;
+}
+
+/** Starts the API server and the nodes' kubelets. What stands in the way is a finding, and nothing stays behind. */
+export async function startCluster(options: ClusterOptions): Promise<Outcome<Cluster>> {
+  const names = options.nodes.map((node) => node.name);
+  const opened = await openStateDir(options.stateDir, names);
+  if (!opened.ok) return opened;
+  const closers: (() => Promise<unknown>)[] = [() => opened.value.release()];
+  try {
+    const cluster = await build(options, opened.value, closers);
+    return { ok: true, value: cluster, findings: [] };
+  } catch (error) {
+    await closeAll(closers);
+    if (error instanceof TrancheError && error.code === "port-in-use") {
+      return { ok: false, findings: [portInUse(options.port, error)] };
+    }
+    throw error;
+  }
+}
+
+async function build(
+  options: ClusterOptions,
+  stateDir: StateDir,
+  closers: (() => Promise<unknown>)[],
+): Promise<Cluster> {
+  const { clock, log } = options;
+  const api = await startApiServer({ clock, log, ...(options.port === undefined ? {} : { port: options.port }) });
+  closers.push(() => api.close());
+  const kubeconfigPath = await stateDir.writeKubeconfig(api.kubeconfig());
+  const client = new KubeClient(api.connection());
+  closers.push(() => client.close());
+  const scheduler = new Scheduler(client, { clock, log });
+  const nodes: ClusterNode[] = [];
+  for (const [ordinal, declared] of options.nodes.entries()) {
+    const node = nodeOf(declared, { ordinal, options, stateDir, client });
+    await client.create<Node>(resources.nodes, nodeObject(declared));
+    await node.kubelet.start();
+    closers.push(() => node.kubelet.stop());
+    nodes.push(node);
+  }
+  api.setLogs(logsOf(nodes));
+  const startWork = (): void => {
+    scheduler.start();
+    closers.push(() => scheduler.stop());
+    for (const { agent } of nodes) {
+      agent.start();
+      closers.push(() => agent.stop());
+    }
+  };
+  return {
+    client,
+    api,
+    nodes,
+    kubeconfigPath,
+    startWork,
+    idle: () => scheduler.idle() && nodes.every((node) => node.kubelet.idle() && node.agent.idle()),
+    snapshots: () => Promise.all(nodes.map((node) => node.agent.snapshot())),
+    stop: () => closeAll(closers),
+  };
+}
+
+interface NodeContext {
+  readonly ordinal: number;
+  readonly options: ClusterOptions;
+  readonly stateDir: StateDir;
+  readonly client: KubeClient;
+}
+
+function nodeOf(declared: SimulatedNode, { ordinal, options, stateDir, client }: NodeContext): ClusterNode {
+  const { clock, log } = options;
+  const { name } = declared;
+  const driver = new SimulatedDriver({ models: declared.gpus, seed: name });
+  const rootDirectory = stateDir.nodeRoot(name);
+  const kubelet = new KubeletStandIn({ name, ordinal, rootDirectory, api: client, driver, clock, log });
+  // A simulated node has the control nodes that the driver makes on a real one.
+  const presentControlNodes = new Set(controlNodes);
+  const agent = new NodeAgent({
+    node: name,
+    driver,
+    api: client,
+    kubeletRoot: rootDirectory,
+    clock,
+    log,
+    presentControlNodes,
+  });
+  return { name, driver, kubelet, agent };
+}
+
+function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {
+  const metadata = { name, labels: { ...labels }, annotations: { ...annotations } };
+  return { apiVersion: "v1", kind: "Node", metadata, spec: { taints: [...taints] } };
+}
+
+/** Reads logs as the API server would from the kubelet of the pod's node. */
+function logsOf(nodes: readonly ClusterNode[]): ReadLogs {
+  return async (namespace, pod, container, options) => {
+    const kubelet = nodes.map((node) => node.kubelet).find((one) => one.knows(namespace, pod));
+    const lines = kubelet?.logs({ namespace, pod, container }, options.previous ? "previous" : "latest") ?? [];
+    const texts = lines.map(({ atMs, text }) =>
+      options.timestamps ? `${new Date(atMs).toISOString()} ${text}` : text,
+    );
+    return texts
+      .slice(options.tailLines === undefined ? 0 : -options.tailLines)
+      .map((text) => `${text}\n`)
+      .join("");
+  };
+}
+
+async function closeAll(closers: readonly (() => Promise<unknown>)[]): Promise<void> {
+  for (const close of closers.toReversed()) await close();
+}
+
+function portInUse(port: number | undefined, error: TrancheError): Finding {
+  return finding("port-in-use", { kind: "command", name: `--port ${port}` }, errorText(error), {
+    remedy: "choose another port, or leave --port out for a free one",
+  });
+}

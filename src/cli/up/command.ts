@@ -1,0 +1,101 @@
+/**
+ * The options of `tranche up` and their help.
+ */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type LogLevel, logLevels } from "../log.ts";
+import { type ReportFormat, reportFormats } from "../report/format.ts";
+
+export interface UpArguments {
+  readonly files: readonly string[];
+  readonly nodes: readonly string[];
+  readonly once: boolean;
+  readonly format: ReportFormat;
+  readonly port: number | undefined;
+  readonly stateDir: string | undefined;
+  readonly timeoutMs: number;
+  readonly logLevel: LogLevel | undefined;
+}
+
+interface RawOptions {
+  readonly file: readonly string[];
+  readonly node: readonly string[];
+  readonly once?: true;
+  readonly output: ReportFormat;
+  readonly port?: number;
+  readonly stateDir?: string;
+  readonly timeout: number;
+  readonly logLevel?: LogLevel;
+}
+
+const DESCRIPTION = `Runs a whole cluster in one process, with simulated GPUs and real protocols, applies manifests to it,
+lets it settle and reports who holds what and why. Without --once it stays and follows changes made with kubectl.`;
+
+const HELP = `
+Nodes come from --node, from Node manifests with the annotation tranche.dev/simulated-gpus: MODEL[:COUNT][,…],
+or, without any, are an A100-80GB, an H100-80GB and a T4.
+
+A simulated workload is described by annotations of its pod:
+  tranche.dev/gpu-memory: 12Gi   GPU memory its first container with a GPU allocates
+  tranche.dev/run-for: 30s       how long it runs; without it until the pod is deleted
+  tranche.dev/exit-code: "1"     how it ends then
+
+Examples:
+  tranche up -f examples/quick-start.yaml
+  tranche up -f my-manifests/ --node node-a=A100-80GB:4 --node node-b=T4,pool=small --once -o json
+
+Exit codes: 0 done, 1 a finding is an error, 2 wrong usage.`;
+
+/** The command; `action` gets the options once they are checked. */
+export function upCommand(action: (args: UpArguments) => Promise<void>): Command {
+  return new Command("up")
+    .description(DESCRIPTION)
+    .addOption(
+      new Option("-f, --file <file|dir>", "manifests to apply; - is standard input; can be repeated")
+        .argParser(collect)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--node <name=model[:count][,label=value…]>", "a node to simulate; can be repeated")
+        .argParser(collect)
+        .default([], "the default fleet"),
+    )
+    .option("--once", "end when the cluster has settled, after the report")
+    .addOption(new Option("-o, --output <format>", "form of the report").choices(reportFormats).default("table"))
+    .addOption(new Option("--port <n>", "port of the API server on 127.0.0.1 (default: a free one)").argParser(portOf))
+    .option("--state-dir <dir>", "directory for sockets and the kubeconfig (default: a temporary one)")
+    .addOption(
+      new Option("--timeout <seconds>", "how long the cluster may take to settle").argParser(secondsOf).default(60),
+    )
+    .addOption(new Option("--log-level <level>", "write the program's own log to standard error").choices(logLevels))
+    .addHelpText("after", HELP)
+    .action((raw: RawOptions) =>
+      action({
+        files: raw.file,
+        nodes: raw.node,
+        once: raw.once === true,
+        format: raw.output,
+        port: raw.port,
+        stateDir: raw.stateDir,
+        timeoutMs: raw.timeout * 1000,
+        logLevel: raw.logLevel,
+      }),
+    );
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError("a port is a number from 1 to 65535");
+  return port;
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isFinite(seconds) || seconds <= 0)
+    throw new InvalidArgumentError("a timeout is a number of seconds above 0");
+  return seconds;
+}

@@ -1,0 +1,168 @@
+/**
+ * `tranche up`: reads the manifests, starts the cluster, lets it act, reports; without `--once` it stays.
+ */
+
+import { MIG_CONFIG_LABEL } from "../../agent/index.ts";
+import { type Clock, type Finding, finding, type Logger, systemClock } from "../../base/index.ts";
+import { type Gpu, SimulatedDriver } from "../../gpu/index.ts";
+import { buildReport } from "../../insight/index.ts";
+import { resources } from "../../kube/index.ts";
+import type { Output } from "../output.ts";
+import { formatReport, type ReportFormat } from "../report/format.ts";
+import { findingLines } from "../report/text.ts";
+import { adoptConfigMaps } from "./adopt.ts";
+import { applyManifests, createOrReplace } from "./apply.ts";
+import { chooseMigConfigs } from "./choose.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
+import { type Declared, sortManifests } from "./declared.ts";
+import { readFiles } from "./files.ts";
+import type { SimulatedNode } from "./nodes.ts";
+import { preflight } from "./preflight.ts";
+import { findingProgress, followProgress } from "./progress.ts";
+import { settle } from "./settle.ts";
+
+export interface UpOptions {
+  readonly files: readonly string[];
+  readonly nodes: readonly string[];
+  readonly once: boolean;
+  readonly format: ReportFormat;
+  readonly port: number | undefined;
+  readonly stateDir: string | undefined;
+  /** How long the cluster may take to come to rest. */
+  readonly timeoutMs: number;
+  readonly output: Output;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** Ends `up`, also while it settles. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs `up` and returns the exit code: 0 done, 1 when a finding is an error. */
+export async function up(options: UpOptions): Promise<number> {
+  const prepared = await prepare(options);
+  if (!prepared.ok) return refuse(options, prepared.findings);
+  const { declared, findings } = prepared;
+  const { output, log, clock = systemClock } = options;
+  const started = await startCluster({
+    nodes: declared.nodes,
+    port: options.port,
+    stateDir: options.stateDir,
+    clock,
+    log,
+  });
+  if (!started.ok) return refuse(options, started.findings);
+  const cluster = started.value;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
+  const progress = followProgress({ api: cluster.client, clock, log, write: output.progress }, signal);
+  try {
+    for (const one of findings) output.progress(findingProgress(one));
+    return await work(options, { cluster, declared, findings }, signal);
+  } catch (error) {
+    if (options.signal.aborted) return 0;
+    throw error;
+  } finally {
+    ending.abort();
+    await progress;
+    await cluster.stop();
+  }
+}
+
+interface Prepared {
+  readonly ok: true;
+  readonly declared: Declared;
+  readonly findings: readonly Finding[];
+}
+
+/** Reads and checks everything; nothing runs yet. */
+async function prepare(
+  options: UpOptions,
+): Promise<Prepared | { readonly ok: false; readonly findings: readonly Finding[] }> {
+  const read = await readFiles(options.files);
+  if (!read.ok) return read;
+  const sorted = sortManifests(read.value, options.nodes);
+  if (!sorted.ok) return { ok: false, findings: [...read.findings, ...sorted.findings] };
+  const { declared: adopted, policy, findings: adoptedFindings } = adoptConfigMaps(sorted.value);
+  const gpusOf = await gpusOfNodes(adopted.nodes);
+  const checked = preflight(adopted, gpusOf);
+  const chosen = await chooseMigConfigs(adopted, gpusOf);
+  const findings = distinct([...read.findings, ...sorted.findings, ...adoptedFindings, ...checked, ...chosen.findings]);
+  if (findings.some((one) => one.severity === "error")) return { ok: false, findings };
+  const nodes = adopted.nodes.map((node) => labelled(node, chosen.labels.get(node.name)));
+  return { ok: true, declared: { ...adopted, nodes, policies: policy === undefined ? [] : [policy] }, findings };
+}
+
+function labelled(node: SimulatedNode, config: string | undefined): SimulatedNode {
+  return config === undefined ? node : { ...node, labels: { ...node.labels, [MIG_CONFIG_LABEL]: config } };
+}
+
+/** The GPUs as each node will have them; UUIDs follow from the node's name, so these are the same. */
+async function gpusOfNodes(nodes: readonly SimulatedNode[]): Promise<ReadonlyMap<string, readonly Gpu[]>> {
+  const pairs = nodes.map(
+    async ({ name, gpus }) => [name, await new SimulatedDriver({ models: gpus, seed: name }).list()] as const,
+  );
+  return new Map(await Promise.all(pairs));
+}
+
+interface Work {
+  readonly cluster: Cluster;
+  readonly declared: Declared;
+  readonly findings: readonly Finding[];
+}
+
+async function work(options: UpOptions, { cluster, declared, findings }: Work, signal: AbortSignal): Promise<number> {
+  const { output, once, format, clock = systemClock } = options;
+  // Configuration first, then the agents, then the pods: no pod lands on a GPU that is about to be cut.
+  const [pods, others] = partition(declared.manifests, (one) => one.kind === "Pod");
+  const applied = [...(await applyManifests(cluster.client, others))];
+  for (const policy of declared.policies) await createOrReplace(cluster.client, resources.clusterPolicies, policy);
+  cluster.startWork();
+  await agentsReady(cluster, clock, signal);
+  applied.push(...(await applyManifests(cluster.client, pods)));
+  if (applied.some((one) => one.severity === "error")) return refuse(options, applied);
+  const state = await settle(cluster, { clock, timeoutMs: options.timeoutMs, signal });
+  const unsettled = state.settled ? [] : [notSettled(options.timeoutMs)];
+  const report = buildReport({ ...state, findings: [...findings, ...applied, ...unsettled] });
+  output.answer(formatReport(report, format));
+  if (once) return report.findings.some((one) => one.severity === "error") ? 1 : 0;
+  for (const line of stayLines(cluster)) output.progress(line);
+  await aborted(signal);
+  return 0;
+}
+
+/** Until each agent has had its first turn: GPUs are cut and offered. */
+async function agentsReady(cluster: Cluster, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!cluster.nodes.every((node) => node.agent.idle())) await clock.sleep(5, signal);
+}
+
+function stayLines(cluster: Cluster): readonly string[] {
+  return [
+    `The cluster stays up. In another terminal: export KUBECONFIG=${cluster.kubeconfigPath}`,
+    "then for example: kubectl get nodes,pods -A -o wide; kubectl label node NODE nvidia.com/mig.config=CONFIG --overwrite",
+    "Ctrl-C ends it.",
+  ];
+}
+
+function refuse({ output }: UpOptions, findings: readonly Finding[]): number {
+  output.progress(findingLines(findings));
+  return 1;
+}
+
+function notSettled(timeoutMs: number): Finding {
+  const message = `the cluster was not at rest after ${timeoutMs} ms`;
+  const remedy = "look at the pods and findings above, or allow more time with --timeout";
+  return finding("not-settled", { kind: "cluster", name: "cluster" }, message, { remedy });
+}
+
+function distinct(findings: readonly Finding[]): readonly Finding[] {
+  const key = (one: Finding): string => JSON.stringify([one.code, one.message, one.place]);
+  return [...new Map(findings.map((one) => [key(one), one])).values()];
+}
+
+function partition<T>(all: readonly T[], test: (one: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [all.filter(test), all.filter((one) => !test(one))];
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
