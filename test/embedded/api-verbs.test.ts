@@ -1,6 +1,7 @@
 /** Reading and writing objects, verb by verb. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { VirtualClock } from "../../src/base/index.ts";
 import { type ConfigMap, KubeError, type KubeObject, type Pod, resources } from "../../src/kube/index.ts";
 import { type Harness, podNamed, startHarness } from "./api-support.ts";
 
@@ -292,4 +293,35 @@ test("reads logs through the kubelet's hook, of the only container if none is na
   assert.equal((await api.call(`${path}?tailLines=7&previous=true`)).text, `default ${fresh} main 7 true`);
   const wrong = await api.call(`${path}?container=other`);
   assert.deepEqual([wrong.code, String(wrong.body["message"])], [400, `container other is not valid for pod ${fresh}`]);
+});
+
+test("keeps an event for an hour after its last change", async () => {
+  const clock = new VirtualClock(Date.UTC(2026, 0, 1));
+  const own = await startHarness({ clock });
+  try {
+    const event = (name: string) => ({
+      metadata: { name },
+      involvedObject: { kind: "Pod", name: "p" },
+      reason: "Testing",
+      message: "seen",
+      type: "Normal",
+    });
+    const path = "/api/v1/namespaces/default/events";
+    for (const name of ["quiet", "again"]) await own.call(path, { method: "POST", body: event(name) });
+    const names = async (): Promise<readonly string[]> =>
+      (await own.client.list(resources.events)).items.map((one) => one.metadata.name);
+    const minutes = async (count: number): Promise<void> => {
+      for (let minute = 0; minute < count; minute++) await clock.advance(60_000);
+    };
+    await minutes(30);
+    await own.client.mergePatch(resources.events, { namespace: "default", name: "again" }, { count: 2 });
+    await minutes(29);
+    assert.deepEqual(await names(), ["again", "quiet"]);
+    await minutes(3);
+    assert.deepEqual(await names(), ["again"]);
+    await minutes(30);
+    assert.deepEqual(await names(), []);
+  } finally {
+    await own.stop();
+  }
 });

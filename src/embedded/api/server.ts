@@ -15,6 +15,7 @@ import type { ApiContext, ReadLogs } from "./context.ts";
 import { followDefinitions } from "./custom-types.ts";
 import { answerMeta } from "./discovery.ts";
 import { ApiError, badRequest, internalError, unauthorized } from "./errors.ts";
+import { expireEvents } from "./event-expiry.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { followNamespaces } from "./namespaces.ts";
 import { parseResourcePath, pathSegments } from "./paths.ts";
@@ -87,6 +88,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     hub.close();
     throw error;
   });
+  server.on("error", (error) => log.error({ error: errorText(error) }, "API server cannot accept a connection"));
+  const stop = new AbortController();
+  void expireEvents(context, stop.signal);
   const url = `https://127.0.0.1:${port}`;
   const { cert: caCert } = certificate;
   return {
@@ -107,6 +111,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       for (const [, collection] of store.collections()) collection.forget();
     },
     close: async () => {
+      stop.abort();
       hub.close();
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());

@@ -1,6 +1,6 @@
 /**
- * Strategic merge patch: lists of things with names merge by name, and directives say what else to do
- * (apimachinery, pkg/util/strategicpatch; KEP-less, documented as "strategic-merge-patch" in community/contributors).
+ * Strategic merge patch: lists of named things merge by name, and directives in the patch say what else to do
+ * (apimachinery, pkg/util/strategicpatch; contributors' guide, "Strategic Merge Patch").
  */
 import { badRequest } from "./errors.ts";
 import { isList, isObject, type Json, type JsonList, type JsonObject, sameJson, withField, without } from "./json.ts";
