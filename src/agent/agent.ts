@@ -85,7 +85,7 @@ export class NodeAgent {
       withdrawal: this.#offering,
       clock,
       log,
-      onPlan: (plan, lines) => this.#tellPlan(plan.gpuIndex, lines),
+      onPlan: (_plan, lines) => this.#tellPlan(lines),
     });
   }
 
@@ -189,10 +189,15 @@ export class NodeAgent {
     };
   }
 
-  #tellPlan(gpuIndex: number, lines: readonly string[]): void {
+  /** The plan goes into an event as it was made, before anything is done. */
+  #tellPlan(lines: readonly string[]): void {
     const inputs = this.#inputs.read();
     if (inputs === undefined) return;
-    void this.#writer.writeEvent(inputs.node, "Repartition", `GPU ${gpuIndex}: ${lines.join("; ")}`);
+    void this.#writer.writeEvent(
+      inputs.node,
+      "Repartition",
+      lines.map((line) => line.trim().replaceAll(/\s+/g, " ")).join("; "),
+    );
   }
 
   #mpsNotRun(): Finding {

@@ -118,7 +118,7 @@ function migFile(inputs: InputValues, configMapName: string | undefined, gpus: r
     const seen = map === undefined ? "there is no such ConfigMap" : `it has no key ${MIG_CONFIG_KEY}`;
     return { ok: false, findings: [missingConfigMap(configMapName, seen)] };
   }
-  return parseMigParted(text, fileOf(map, MIG_CONFIG_KEY), inputs.placeAtOf?.(map, MIG_CONFIG_KEY));
+  return parseMigParted(text, configMapFile(map, MIG_CONFIG_KEY), inputs.placeAtOf?.(map, MIG_CONFIG_KEY));
 }
 
 interface PluginPart {
@@ -145,7 +145,7 @@ function pluginPart(inputs: InputValues, policy: ClusterPolicyConfig | undefined
   if (!picked.ok) return { name: undefined, config: undefined, findings: picked.findings };
   const { name } = picked.value;
   if (name === undefined) return { ...nothing, findings: picked.findings };
-  const read = parseDevicePluginConfig(map.data?.[name] ?? "", fileOf(map, name), inputs.placeAtOf?.(map, name));
+  const read = parseDevicePluginConfig(map.data?.[name] ?? "", configMapFile(map, name), inputs.placeAtOf?.(map, name));
   return { name, config: read.ok ? read.value : undefined, findings: [...picked.findings, ...read.findings] };
 }
 
@@ -157,7 +157,8 @@ function configMapNamed(configMaps: readonly ConfigMap[], name: string): ConfigM
   return found.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
 }
 
-function fileOf(map: ConfigMap, key: string): string {
+/** How findings cite the text under a key of a ConfigMap. */
+export function configMapFile(map: ConfigMap, key: string): string {
   return `configmap/${map.metadata.namespace ?? "default"}/${map.metadata.name}/${key}`;
 }
 

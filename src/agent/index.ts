@@ -1,5 +1,12 @@
 /** The agent of one GPU node: partition, sharing, kubelet and Kubernetes API put together. */
 export { NodeAgent, type NodeAgentOptions } from "./agent.ts";
-export { type DesiredState, desiredState, MIG_CONFIG_KEY, MIG_CONFIG_LABEL, PLUGIN_CONFIG_LABEL } from "./desired.ts";
+export {
+  configMapFile,
+  type DesiredState,
+  desiredState,
+  MIG_CONFIG_KEY,
+  MIG_CONFIG_LABEL,
+  PLUGIN_CONFIG_LABEL,
+} from "./desired.ts";
 export type { InputValues } from "./inputs.ts";
 export { withNode } from "./with-node.ts";

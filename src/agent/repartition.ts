@@ -129,11 +129,11 @@ export class Repartition {
   }
 
   async #execute(plan: PartitionPlan, signal: AbortSignal): Promise<Change> {
-    const { driver, log, node, onPlan } = this.#options;
+    const { driver, holders, log, node, onPlan } = this.#options;
     if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
     onPlan(plan, planText(plan));
     log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
-    const execution = await executePlan(driver, plan, { signal, log });
+    const execution = await executePlan(driver, plan, { signal, log, holders: () => holders.holders() });
     log.info({ node, gpu: plan.gpuIndex, result: execution.result }, "plan ended");
     if (execution.result === "done") return { state: stateOf(plan), findings: plan.findings };
     return { state: "failed", findings: [...plan.findings, ...execution.findings] };

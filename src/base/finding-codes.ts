@@ -246,7 +246,8 @@ export const findingCodes = {
   },
   "plan-outdated": {
     severity: "warning",
-    meaning: "A GPU is no longer as it was when its change was planned. Nothing is done; the next plan starts from what is.",
+    meaning:
+      "A GPU is no longer as it was when its change was planned. Nothing is done; the next plan starts from what is.",
   },
   "holders-unknown": {
     severity: "error",
@@ -258,7 +259,8 @@ export const findingCodes = {
   },
   "driver-call-failed": {
     severity: "error",
-    meaning: "The GPU driver refused a step of a change. The message says which call, on which GPU, with which NVML code.",
+    meaning:
+      "The GPU driver refused a step of a change. The message says which call, on which GPU, with which NVML code.",
   },
   "layout-not-verified": {
     severity: "error",

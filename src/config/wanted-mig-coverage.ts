@@ -68,10 +68,13 @@ function uncovered(subject: Subject, config: MigConfig, left: readonly Gpu[]): F
 }
 
 function elsewhere(subject: Subject, unmatched: readonly MigConfigEntry[]): Finding {
-  const lines = unmatched.map((entry) => entry.place.line).join(", ");
-  const message = `${unmatched.length === 1 ? "the entry in line" : "the entries in lines"} ${lines} have filters that match no GPU of the node`;
+  const [count, have] = [unmatched.length, unmatched.length === 1 ? "entry has filters" : "entries have filters"];
   const place = unmatched[0]?.placeOf(["device-filter"]);
-  return finding("mig-entries-elsewhere", subject, message, { place });
+  const evidence = { lines: unmatched.map((entry) => entry.place.line) };
+  return finding("mig-entries-elsewhere", subject, `${count} ${have} that match no GPU of the node`, {
+    place,
+    evidence,
+  });
 }
 
 function filtersOf(gpus: readonly Gpu[]): string {

@@ -14,7 +14,7 @@ import {
   type Outcome,
   TrancheError,
 } from "../../base/index.ts";
-import { type ApiServer, KubeletStandIn, type ReadLogs, Scheduler, startApiServer } from "../../embedded/index.ts";
+import { type ApiServer, KubeletStandIn, logReader, Scheduler, startApiServer } from "../../embedded/index.ts";
 import { SimulatedDriver } from "../../gpu/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
 import { KubeClient, type Node, resources } from "../../kube/index.ts";
@@ -94,7 +94,7 @@ async function build(
     closers.push(() => node.kubelet.stop());
     nodes.push(node);
   }
-  api.setLogs(logsOf(nodes));
+  api.setLogs(logReader(() => nodes.map((node) => node.kubelet)));
   const startWork = (): void => {
     scheduler.start();
     closers.push(() => scheduler.stop());
@@ -145,21 +145,6 @@ function nodeOf(declared: SimulatedNode, { ordinal, options, stateDir, client }:
 function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {
   const metadata = { name, labels: { ...labels }, annotations: { ...annotations } };
   return { apiVersion: "v1", kind: "Node", metadata, spec: { taints: [...taints] } };
-}
-
-/** Reads logs as the API server would from the kubelet of the pod's node. */
-function logsOf(nodes: readonly ClusterNode[]): ReadLogs {
-  return async (namespace, pod, container, options) => {
-    const kubelet = nodes.map((node) => node.kubelet).find((one) => one.knows(namespace, pod));
-    const lines = kubelet?.logs({ namespace, pod, container }, options.previous ? "previous" : "latest") ?? [];
-    const texts = lines.map(({ atMs, text }) =>
-      options.timestamps ? `${new Date(atMs).toISOString()} ${text}` : text,
-    );
-    return texts
-      .slice(options.tailLines === undefined ? 0 : -options.tailLines)
-      .map((text) => `${text}\n`)
-      .join("");
-  };
 }
 
 async function closeAll(closers: readonly (() => Promise<unknown>)[]): Promise<void> {

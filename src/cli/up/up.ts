@@ -17,6 +17,7 @@ import { type Cluster, startCluster } from "./cluster.ts";
 import { type Declared, sortManifests } from "./declared.ts";
 import { readFiles } from "./files.ts";
 import type { SimulatedNode } from "./nodes.ts";
+import { inUserFiles } from "./places.ts";
 import { preflight } from "./preflight.ts";
 import { findingProgress, followProgress } from "./progress.ts";
 import { settle } from "./settle.ts";
@@ -122,7 +123,8 @@ async function work(options: UpOptions, { cluster, declared, findings }: Work, s
   if (applied.some((one) => one.severity === "error")) return refuse(options, applied);
   const state = await settle(cluster, { clock, timeoutMs: options.timeoutMs, signal });
   const unsettled = state.settled ? [] : [notSettled(options.timeoutMs)];
-  const report = buildReport({ ...state, findings: [...findings, ...applied, ...unsettled] });
+  const snapshots = state.snapshots.map((one) => ({ ...one, findings: inUserFiles(one.findings, declared) }));
+  const report = buildReport({ ...state, snapshots, findings: [...findings, ...applied, ...unsettled] });
   output.answer(formatReport(report, format));
   if (once) return report.findings.some((one) => one.severity === "error") ? 1 : 0;
   for (const line of stayLines(cluster)) output.progress(line);
