@@ -2,6 +2,7 @@
  * The command line: its commands, and how what they return becomes an exit code.
  */
 import { Command, CommanderError } from "commander";
+import packageJson from "../../package.json" with { type: "json" };
 import { silentLogger } from "../base/index.ts";
 import { jsonLogger } from "./log.ts";
 import type { Output } from "./output.ts";
@@ -20,7 +21,7 @@ const DESCRIPTION =
 /** Runs the command line; the exit code is 0 done, 1 refused or failed, 2 wrong usage. */
 export async function runProgram(args: readonly string[], { output, signal }: ProgramOptions): Promise<number> {
   let exitCode = 0;
-  const program = new Command("tranche").description(DESCRIPTION);
+  const program = new Command("tranche").description(DESCRIPTION).version(packageJson.version);
   const run = upCommand(async ({ logLevel, ...options }) => {
     const log = logLevel === undefined ? silentLogger : jsonLogger(logLevel);
     exitCode = await up({ ...options, output, signal, log });

@@ -27,8 +27,10 @@ interface RawOptions {
   readonly logLevel?: LogLevel;
 }
 
-const DESCRIPTION = `Runs a whole cluster in one process, with simulated GPUs and real protocols, applies manifests to it,
-lets it settle and reports who holds what and why. Without --once it stays and follows changes made with kubectl.`;
+const DESCRIPTION = [
+  "Runs a whole cluster in one process, with simulated GPUs and real protocols, applies manifests to it, lets it settle",
+  "and reports who holds what and why. Without --once it stays and follows changes made with kubectl.",
+].join(" ");
 
 const HELP = `
 Nodes come from --node, from Node manifests with the annotation tranche.dev/simulated-gpus: MODEL[:COUNT][,…],
@@ -48,6 +50,7 @@ Exit codes: 0 done, 1 a finding is an error, 2 wrong usage.`;
 /** The command; `action` gets the options once they are checked. */
 export function upCommand(action: (args: UpArguments) => Promise<void>): Command {
   return new Command("up")
+    .summary("run a cluster with simulated GPUs and report who holds what")
     .description(DESCRIPTION)
     .addOption(
       new Option("-f, --file <file|dir>", "manifests to apply; - is standard input; can be repeated")
