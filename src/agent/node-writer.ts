@@ -3,19 +3,22 @@
  */
 import { type Clock, errorText, type Finding, type Logger, placeText } from "../base/index.ts";
 import type { MigConfigState } from "../insight/index.ts";
-import { type KubeApi, type Node, recordEvent, resources } from "../kube/index.ts";
+import { type EventApi, type KubeApi, type Node, recordEvent, resources } from "../kube/index.ts";
 
 /** NVIDIA mig-parted's state label; users and tests wait for it. */
 export const MIG_CONFIG_STATE_LABEL = "nvidia.com/mig.config.state";
 const COMPONENT = "tranche-agent";
 
+/** The calls of the Kubernetes API that this takes. */
+export type NodeWriterApi = EventApi & Pick<KubeApi, "mergePatch">;
+
 export class NodeWriter {
-  readonly #api: KubeApi;
+  readonly #api: NodeWriterApi;
   readonly #clock: Clock;
   readonly #log: Logger;
   #told = new Set<string>();
 
-  constructor(api: KubeApi, clock: Clock, log: Logger) {
+  constructor(api: NodeWriterApi, clock: Clock, log: Logger) {
     this.#api = api;
     this.#clock = clock;
     this.#log = log;
