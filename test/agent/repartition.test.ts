@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RepartitionResult } from "../../src/agent/repartition.ts";
 import { findingLine } from "../../src/base/index.ts";
+import type { Choice } from "./support/fake-kubelet.ts";
 import { SmallNode } from "./support/small-node.ts";
 
 const codes = ({ findings }: RepartitionResult): readonly string[] => findings.map((one) => one.code);
@@ -51,23 +52,43 @@ test("a slice that a pod holds stays, and the rest of the change comes when the 
   assert.equal((await node.layout()).split(" ").length, 7);
 });
 
+/** Finishes an admission at the second question of the next turn, when the slices to go have just been withdrawn. */
+function finishDuringWithdrawal({ kubelet }: SmallNode, choice: Choice): { readonly admitted: Promise<unknown> } {
+  const admission = Promise.withResolvers<unknown>();
+  let questions = 0;
+  kubelet.meanwhile = () => {
+    questions += 1;
+    if (questions === 2) admission.resolve(kubelet.finish(choice));
+  };
+  return { admitted: admission.promise };
+}
+
 test("a pod that is admitted while its slice is being withdrawn keeps it", async () => {
   const node = new SmallNode();
   await node.turn("2x3g.40gb");
   const choice = node.kubelet.choose("ml/late", "nvidia.com/mig-3g.40gb") ?? assert.fail();
-  let admitted: Promise<unknown> | undefined;
-  // The kubelet calls Allocate right after it has taken up the list without the device.
-  node.kubelet.meanwhile = () => {
-    admitted ??= node.kubelet.finish(choice);
-  };
+  const { admitted } = finishDuringWithdrawal(node, choice);
   const result = await node.turn("7x1g.10gb");
   await admitted;
-  assert.equal(result.state, "pending");
-  assert.match(await node.layout(), /3g\.40gb@/);
-  const [id] = choice.ids;
-  assert.ok(
-    (await node.driver.list()).some((gpu) => gpu.instances.some((one) => one.computeInstances[0]?.uuid === id)),
-  );
+  assert.deepEqual([result.state, codes(result)], ["pending", ["slice-in-use"]]);
+  assert.match(await node.layout(), /3g\.40gb@0 1g/);
+});
+
+test("when a pod takes one slice during the withdrawal and another can go instead, that one is withdrawn first", async () => {
+  const node = new SmallNode();
+  await node.turn("2x3g.40gb");
+  const choice = node.kubelet.choose("ml/late", "nvidia.com/mig-3g.40gb") ?? assert.fail();
+  const { admitted } = finishDuringWithdrawal(node, choice);
+  const offered: (number | undefined)[] = [];
+  const stop = node.driver.onChange(() => offered.push(node.kubelet.free().get("nvidia.com/mig-3g.40gb")));
+  const result = await node.turn("1x3g.40gb 3x1g.10gb");
+  stop();
+  await admitted;
+  assert.deepEqual([result.state, codes(result)], ["success", []]);
+  assert.deepEqual(new Set(offered), new Set([0]));
+  const [gpu] = await node.driver.list();
+  const uuids = gpu?.instances.flatMap((one) => one.computeInstances.map(({ uuid }) => uuid)) ?? [];
+  assert.ok(choice.ids.every((id) => uuids.includes(id)));
 });
 
 test("a pod that asks for a slice during its change is refused, with a message for its author", async () => {

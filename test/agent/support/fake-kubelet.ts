@@ -24,6 +24,8 @@ export class FakeKubelet implements PluginHost, ShownDevices, PodResources {
   #allocations: Allocation[] = [];
   /** While true, lists that are sent are not taken up. */
   behind = false;
+  /** Called as soon as Allocate was answered well. */
+  onGrant: (choice: Choice) => void = () => {};
   /** Called whenever the agent asks something: what happens on the node meanwhile. */
   meanwhile: () => void = () => {};
 
@@ -62,11 +64,14 @@ export class FakeKubelet implements PluginHost, ShownDevices, PodResources {
   }
 
   /** The second half: Allocate. Throws what the plugin answers, and then the pod has nothing. */
-  async finish({ pod, resource, ids }: Choice): Promise<AllocateAnswer> {
+  async finish(choice: Choice): Promise<AllocateAnswer> {
+    const { pod, resource, ids } = choice;
     const backend = this.#shown.get(resource)?.backend;
     try {
       if (backend === undefined) throw new Error(`${resource} has no endpoint`);
-      const answer = await backend.allocate(ids);
+      const answering = backend.allocate(ids);
+      this.onGrant(choice);
+      const answer = await answering;
       const [namespace = "", name = ""] = pod.split("/");
       this.#allocations.push({ namespace, pod: name, container: "main", resource, deviceIds: ids });
       return answer;
