@@ -266,6 +266,7 @@ const plainColumns: readonly Column[] = [name, age];
 
 /** The columns of a type: its name and age at least. */
 export function columnsOf(type: ApiType): readonly Column[] {
+  if (type.definition !== undefined) return type.definition.columns;
   const key = collectionKey(type);
   return (Object.hasOwn(columnTable, key) ? columnTable[key] : undefined) ?? plainColumns;
 }

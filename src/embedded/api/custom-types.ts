@@ -2,14 +2,15 @@
  * From a CustomResourceDefinition to the types it brings (apiextensions-apiserver, pkg/apis/apiextensions/v1).
  */
 import type { ApiContext } from "./context.ts";
+import { customVersion } from "./custom-version.ts";
+import { definitionsKey, isEstablished } from "./definition-status.ts";
 import { type Cause, forbidden } from "./errors.ts";
 import { isObject, type JsonObject, listAt, objectAt, textAt } from "./json.ts";
+import { parseJsonPath } from "./json-path.ts";
 import { invalidValue, requiredValue } from "./metadata-validation.ts";
+import { schemaFaults } from "./schema-faults.ts";
 import type { Store } from "./store.ts";
 import type { ApiType } from "./types.ts";
-
-/** Where definitions are kept. */
-export const definitionsKey = "customresourcedefinitions.apiextensions.k8s.io";
 
 /** The types a definition serves, one a version. */
 export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
@@ -29,6 +30,7 @@ export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
     counted: true,
     stored: true,
     custom: true,
+    definition: customVersion(objectAt(version)),
   }));
 }
 
@@ -60,11 +62,24 @@ export function definitionFaults(definition: JsonObject, old: JsonObject | undef
     faults.push(invalidValue("spec.versions", versions, "must have exactly one version marked as storage version"));
   }
   versions.forEach((one, index) => {
-    if (objectAt(one, "schema", "openAPIV3Schema")["type"] === undefined) {
-      faults.push(requiredValue(`spec.versions[${index}].schema.openAPIV3Schema`, "schemas are required"));
-    }
+    const schema = objectAt(one, "schema", "openAPIV3Schema");
+    const field = `spec.versions[${index}].schema.openAPIV3Schema`;
+    if (Object.keys(schema).length === 0) faults.push(requiredValue(field, "schemas are required"));
+    else faults.push(...schemaFaults(schema, field));
+    faults.push(...columnFaults(objectAt(one), `spec.versions[${index}]`));
   });
   return [...faults, ...changeFaults(spec, old)];
+}
+
+function columnFaults(version: JsonObject, field: string): readonly Cause[] {
+  return listAt(version, "additionalPrinterColumns").flatMap((column, index) => {
+    const path = textAt(column, "jsonPath");
+    const place = `${field}.additionalPrinterColumns[${index}]`;
+    if (textAt(column, "name") === "") return [requiredValue(`${place}.name`)];
+    if (path === "") return [requiredValue(`${place}.jsonPath`)];
+    if (parseJsonPath(path) !== undefined) return [];
+    return [invalidValue(`${place}.jsonPath`, path, "is no path that a column can follow")];
+  });
 }
 
 function changeFaults(spec: JsonObject, old: JsonObject | undefined): readonly Cause[] {
@@ -86,12 +101,16 @@ export function assertDefinitionFits(definition: JsonObject, context: ApiContext
   throw forbidden(definitions, textAt(definition, "metadata", "name"), `${taken.plural} is a built-in type`);
 }
 
+function establishedTypes(definition: JsonObject): readonly ApiType[] {
+  return isEstablished(definition) ? typesOfDefinition(definition) : [];
+}
+
 /** Serves and stops serving types as their definitions come, change and go. */
 export function followDefinitions({ store, registry }: ApiContext): void {
   store.listen((collection, { type, current, previous }) => {
     if (collection !== definitionsKey) return;
-    const now = type === "DELETED" ? [] : typesOfDefinition(current.object);
-    for (const gone of previous === undefined ? [] : typesOfDefinition(previous.object)) registry.remove(gone);
+    const now = type === "DELETED" ? [] : establishedTypes(current.object);
+    for (const gone of previous === undefined ? [] : establishedTypes(previous.object)) registry.remove(gone);
     for (const one of now) registry.add(one);
     if (type === "DELETED") removeObjects(store, current.object);
   });

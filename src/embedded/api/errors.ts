@@ -19,7 +19,8 @@ export interface Cause {
     | "FieldValueDuplicate"
     | "FieldValueForbidden"
     | "FieldValueTypeInvalid"
-    | "FieldValueTooLong";
+    | "FieldValueTooLong"
+    | "FieldValueTooMany";
   readonly message: string;
   readonly field: string;
 }

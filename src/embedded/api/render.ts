@@ -77,7 +77,7 @@ function tableRenderer({ type, rowObject, nowMs }: RenderOptions): Renderer {
   };
   const own = (version: Version): JsonObject => ({ resourceVersion: String(version.revision) });
   return {
-    key: `table ${rowObject} ${type.kind}`,
+    key: `table ${rowObject} ${apiVersionOf(type)} ${type.kind}`,
     one: (one) => table([one], { metadata: own(one), columnDefinitions: columnDefinitions(columns) }),
     next: (one) => table([one], { metadata: own(one), columnDefinitions: null }),
     list: (versions, metadata) => table(versions, { metadata, columnDefinitions: columnDefinitions(columns) }),

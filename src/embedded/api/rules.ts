@@ -1,20 +1,11 @@
 /**
  * What is special about a type when its objects are written, as a table.
  */
-import { type ApiContext, timestamp } from "./context.ts";
+import type { ApiContext } from "./context.ts";
 import { assertDefinitionFits, definitionFaults, prepareDefinition } from "./custom-types.ts";
+import { definitionStatus } from "./definition-status.ts";
 import type { Cause } from "./errors.ts";
-import {
-  isObject,
-  type Json,
-  type JsonObject,
-  listAt,
-  objectAt,
-  sameJson,
-  textAt,
-  withField,
-  withPath,
-} from "./json.ts";
+import { isObject, type JsonObject, objectAt, sameJson, textAt, withField, withPath } from "./json.ts";
 import { requiredValue } from "./metadata-validation.ts";
 import { defaultPod, defaultPodSpec } from "./pod-defaults.ts";
 import { qosClass } from "./pod-qos.ts";
@@ -170,31 +161,10 @@ const definitionRules: TypeRules = {
   defaults: prepareDefinition,
   prepareCreate: (definition, context) => {
     assertDefinitionFits(definition, context);
-    const created = timestamp(context.clock);
-    return { ...definition, status: establishedStatus(definition, created) };
+    return { ...definition, status: definitionStatus(definition, context) };
   },
   faults: definitionFaults,
 };
-
-/** Names and schema are taken as they are, so a definition is established as soon as it is stored. */
-function establishedStatus(definition: JsonObject, lastTransitionTime: string): JsonObject {
-  const condition = (type: string, reason: string, message: string): Json => ({
-    type,
-    status: "True",
-    lastTransitionTime,
-    reason,
-    message,
-  });
-  const stored = listAt(definition, "spec", "versions").filter((one) => objectAt(one)["storage"] === true);
-  return {
-    conditions: [
-      condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-      condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-    ],
-    acceptedNames: objectAt(definition, "spec", "names"),
-    storedVersions: stored.map((one) => textAt(one, "name")),
-  };
-}
 
 function keyFaults(object: JsonObject): readonly Cause[] {
   return ["data", "binaryData"].flatMap((field) =>
@@ -243,6 +213,8 @@ const rules: Readonly<Record<string, TypeRules>> = {
 
 /** The rules of a type; none for most. */
 export function rulesOf(type: ApiType): TypeRules {
+  const { definition } = type;
+  if (definition !== undefined) return { defaults: definition.fill, faults: definition.faults };
   const key = collectionKey(type);
   return (Object.hasOwn(rules, key) ? rules[key] : undefined) ?? noRules;
 }

@@ -6,8 +6,10 @@ import type { Json, JsonList, JsonObject } from "./json.ts";
 /** One column; `cell` reads an object, with the present time for ages. */
 export interface Column {
   readonly name: string;
-  readonly type: "string" | "integer";
+  readonly type: "string" | "integer" | "number" | "boolean" | "date";
   readonly format?: string;
+  /** Default: the name. */
+  readonly description?: string;
   /** 0 is always shown, 1 only with `-o wide`. */
   readonly priority: 0 | 1;
   readonly cell: (object: JsonObject, nowMs: number) => Json;
@@ -18,7 +20,13 @@ export type RowObject = "None" | "Metadata" | "Object";
 
 /** The columns as clients read them. */
 export function columnDefinitions(columns: readonly Column[]): JsonList {
-  return columns.map(({ name, type, format = "", priority }) => ({ name, type, format, description: name, priority }));
+  return columns.map(({ name, type, format = "", description = name, priority }) => ({
+    name,
+    type,
+    format,
+    description,
+    priority,
+  }));
 }
 
 export interface RowOptions {

@@ -2,6 +2,7 @@
  * The kinds of objects this API server knows from the start, as a table.
  */
 import type { ResourceType } from "../../kube/index.ts";
+import type { CustomVersion } from "./custom-version.ts";
 
 /** Paths below an object that this server serves. */
 export type Subresource = "status" | "binding" | "eviction" | "log";
@@ -18,6 +19,8 @@ export interface ApiType extends ResourceType {
   readonly stored: boolean;
   /** Whether it comes from a CustomResourceDefinition: such types know no strategic merge patch. */
   readonly custom: boolean;
+  /** What a CustomResourceDefinition says of its objects; `undefined` for types without one. */
+  readonly definition?: CustomVersion;
 }
 
 interface Row {

@@ -158,7 +158,7 @@ export function updateObject(
   const { defaults, faults } = rulesOf(type);
   const filled = defaults?.(merged) ?? merged;
   const found = [...metadataFaults(type, filled), ...finalizerFaults(filled, old.object)];
-  const own = options.part === "status" ? [] : (faults?.(filled, old.object) ?? []);
+  const own = options.part === "status" && type.definition === undefined ? [] : (faults?.(filled, old.object) ?? []);
   assertValid(target, filled, [...found, ...own]);
   if (sameJson(filled, old.object)) return old;
   const counted = withGeneration(type, filled, old.object);
