@@ -1,12 +1,15 @@
 /**
- * OpenAPI documents, as far as clients need them before they write: which types there are and that the server takes
- * part in field validation (kubectl looks for the `fieldValidation` parameter of PATCH). Schemas tell only what all
- * objects have; the rest of an object is open.
+ * OpenAPI documents: which types there are, what their fields are for, and that the server takes part in field
+ * validation (kubectl looks for the `fieldValidation` parameter of PATCH).
+ *
+ * PATCH names no strategic merge body on purpose: kubectl would then take merge keys from the schemas, which do not tell
+ * them, instead of from the types it brings along.
  */
 import { createHash } from "node:crypto";
 import { apiVersionOf } from "../../kube/index.ts";
 import { type Answer, jsonAnswer } from "./answer.ts";
 import type { JsonObject } from "./json.ts";
+import { schemaName, schemasOf } from "./openapi-schemas.ts";
 import type { Registry } from "./registry.ts";
 import type { ApiType } from "./types.ts";
 
@@ -16,7 +19,8 @@ const info = { title: "Kubernetes", version: "v1.35.0" };
 export function openApiAnswer(registry: Registry, segments: readonly string[]): Answer | undefined {
   const [version, ...rest] = segments;
   if (version === "v2" && rest.length === 0) {
-    return jsonAnswer(JSON.stringify({ swagger: "2.0", info, paths: {}, definitions: {} }));
+    const definitions = schemasOf(registry.all(), "#/definitions/");
+    return jsonAnswer(JSON.stringify({ swagger: "2.0", info, paths: {}, definitions }));
   }
   if (version !== "v3") return undefined;
   if (rest.length === 0) return jsonAnswer(JSON.stringify({ paths: documentPaths(registry) }));
@@ -50,12 +54,11 @@ function documentOf(types: readonly ApiType[]): JsonObject {
       { get: operation(type, "get"), put: operation(type, "put"), patch: operation(type, "patch") },
     ] as const,
   ]);
-  const schemas = types.map((type) => [schemaName(type), schemaOf(type)] as const);
   return {
     openapi: "3.0.0",
     info,
     paths: Object.fromEntries(paths),
-    components: { schemas: Object.fromEntries(schemas) },
+    components: { schemas: schemasOf(types, "#/components/schemas/") },
   };
 }
 
@@ -63,26 +66,8 @@ function collectionPath(type: ApiType): string {
   return `/${documentName(type)}${type.namespaced ? "/namespaces/{namespace}" : ""}/${type.plural}`;
 }
 
-/** Definitions are named by their group turned around, as `com.nvidia.v1.ClusterPolicy`. */
-function schemaName({ group, version, kind }: ApiType): string {
-  return [...(group === "" ? ["core"] : group.split(".").reverse()), version, kind].join(".");
-}
-
 function groupVersionKind({ group, version, kind }: ApiType): JsonObject {
   return { group, version, kind };
-}
-
-function schemaOf(type: ApiType): JsonObject {
-  return {
-    type: "object",
-    properties: {
-      apiVersion: { type: "string" },
-      kind: { type: "string" },
-      metadata: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
-    },
-    "x-kubernetes-group-version-kind": [groupVersionKind(type)],
-    "x-kubernetes-preserve-unknown-fields": true,
-  };
 }
 
 function operation(type: ApiType, method: "get" | "post" | "put" | "patch"): JsonObject {
