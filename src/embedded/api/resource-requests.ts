@@ -9,7 +9,7 @@ import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
 import { badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
-import { type JsonObject, objectAt, textAt } from "./json.ts";
+import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
 import { deleteNamespace, namespacesKey } from "./namespaces.ts";
 import { chooseForm } from "./negotiation.ts";
@@ -186,9 +186,10 @@ interface Change {
 function replace(context: ApiContext, request: ResourceRequest, { target, part }: Change): Answer {
   const renderer = rendererOf(context, request);
   const body = bodyObject(request);
-  // The body stands for the whole object, so what it leaves out of the metadata that must not change is filled in.
-  const metadata = { ...objectAt(body, "metadata") };
-  const named = { ...body, metadata: { ...metadata, name: textAt(metadata, "name") || target.name } };
+  // A name left out is the one on the URL; metadata of another form stays as it is and is refused with its place.
+  const given = body["metadata"] ?? {};
+  const isNameless = isObject(given) && (given["name"] ?? "") === "";
+  const named = isNameless ? { ...body, metadata: { ...given, name: target.name } } : body;
   const options = { ...writeOptions(request), part };
   return jsonAnswer(renderer.one(updateObject(context, target, () => named, options)));
 }
