@@ -8,6 +8,8 @@ export { type EventApi, type EventInput, recordEvent } from "./event.ts";
 export { type InClusterOptions, inClusterConnection } from "./in-cluster.ts";
 export { connectionFromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts";
 export {
+  matchesNodeAffinity,
+  parseRequirements,
   placementObstacle,
   preferenceWeight,
   taintText,

@@ -20,7 +20,7 @@ export function placementObstacle(pod: Pod, node: Node): string | undefined {
   }
   const taint = untoleratedTaints(pod, node).find(({ effect }) => effect !== "PreferNoSchedule");
   if (taint !== undefined) return taintText(taint);
-  return matchesNode(pod, node) ? undefined : "node(s) didn't match Pod's node affinity/selector";
+  return matchesNodeAffinity(pod, node) ? undefined : "node(s) didn't match Pod's node affinity/selector";
 }
 
 /** kube-scheduler's words for a taint that keeps a pod away. */
@@ -51,7 +51,8 @@ export function preferenceWeight(pod: Pod, node: Node): number {
   return met.reduce((sum, { weight }) => sum + (typeof weight === "number" ? weight : 0), 0);
 }
 
-function matchesNode(pod: Pod, node: Node): boolean {
+/** Whether the node meets the pod's node selector and its required node affinity. */
+export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
   const labels = node.metadata.labels ?? {};
   const selector = Object.entries(pod.spec.nodeSelector ?? {});
   if (!selector.every(([key, value]) => labels[key] === value)) return false;
@@ -70,8 +71,8 @@ function nodeAffinity(pod: Pod): Record<string, unknown> {
 
 /** All expressions of a term must hold; an empty term matches nothing (core v1 `NodeSelectorTerm`). */
 function meetsTerm(term: Record<string, unknown>, node: Node): boolean {
-  const expressions = requirementsOf(term["matchExpressions"]);
-  const fields = requirementsOf(term["matchFields"]);
+  const expressions = parseRequirements(term["matchExpressions"]);
+  const fields = parseRequirements(term["matchFields"]);
   if (expressions === undefined || fields === undefined || expressions.length + fields.length === 0) return false;
   const { labels, name } = node.metadata;
   return matchesLabels(expressions, labels) && matchesLabels(fields, { "metadata.name": name });
@@ -79,8 +80,11 @@ function meetsTerm(term: Record<string, unknown>, node: Node): boolean {
 
 const operators = ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] as const;
 
-/** `undefined` when an entry cannot be read: a term that is not understood must not let a pod through. */
-function requirementsOf(list: unknown): Requirement[] | undefined {
+/**
+ * Reads a list of `{key, operator, values}`, a missing one as none. `undefined` when an entry cannot be read: a term that
+ * is not understood must not let a pod through.
+ */
+export function parseRequirements(list: unknown): Requirement[] | undefined {
   const requirements: Requirement[] = [];
   for (const entry of Array.isArray(list) ? list : []) {
     const { key, operator: word, values = [] } = isRecord(entry) ? entry : {};

@@ -100,6 +100,8 @@ export interface PodSpec {
   nodeName?: string;
   nodeSelector?: Record<string, string>;
   affinity?: unknown;
+  topologySpreadConstraints?: unknown;
+  schedulingGates?: { name: string }[];
   tolerations?: Toleration[];
   containers: Container[];
   initContainers?: Container[];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { ClusterState } from "../../src/embedded/scheduler/cluster-state.ts";
 import { type Decision, decide } from "../../src/embedded/scheduler/pass.ts";
 import { type Node, type Pod, type PodSpec, podRequests, type ResourceList } from "../../src/kube/index.ts";
 
@@ -16,14 +17,21 @@ function podOf(name: string, requests: ResourceList, spec: Partial<PodSpec> = {}
   return { apiVersion: "v1", kind: "Pod", metadata, spec: { containers, ...spec } };
 }
 
-function decided(nodes: readonly Node[], pods: readonly Pod[], assumed: [string, string][] = []): string[] {
-  return decide({ nodes, pods, assumed: new Map(assumed) }).map(textOf);
+function decideOn(nodes: readonly Node[], pods: readonly Pod[]): Decision[] {
+  const state = new ClusterState();
+  for (const node of nodes) state.setNode(node);
+  for (const pod of pods) state.setPod(pod);
+  return decide(state);
+}
+
+function decided(nodes: readonly Node[], pods: readonly Pod[]): string[] {
+  return decideOn(nodes, pods).map(textOf);
 }
 
 function textOf(one: Decision): string {
-  return one.kind === "bind"
-    ? `${one.pod.metadata.name} to ${one.node}`
-    : `${one.pod.metadata.name} waits: ${one.message}`;
+  const { name } = one.pod.metadata;
+  if (one.kind === "bind") return `${name} to ${one.node}`;
+  return one.kind === "gated" ? `${name} is gated` : `${name} waits: ${one.message}`;
 }
 
 const gpu = "nvidia.com/gpu";
@@ -57,15 +65,6 @@ const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: 
     want:
       "0/1 nodes are available: 1 Insufficient cpu, 1 Too many pods. " +
       `preemption: 0/1 nodes are available: 1 ${noVictims}.`,
-  },
-  {
-    name: "lower priority is not preempted, which is told",
-    nodes: [nodeOf("a", { [gpu]: "1" })],
-    others: [podOf("x", { [gpu]: "1" }, { nodeName: "a" })],
-    pod: podOf("p", { [gpu]: "1" }, { priority: 10 }),
-    want:
-      "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. " +
-      "preemption: 0/1 nodes are available: 1 Preemption is not done by this scheduler.",
   },
   {
     name: "a pod that never preempts",
@@ -169,11 +168,28 @@ test("higher priority goes first, then the older, then as they came", () => {
   assert.deepEqual(order, ["urgent", "early-2", "early-1", "late"]);
 });
 
-test("a binding under way counts as done", () => {
-  const pods = [podOf("first", { [gpu]: "4" }), podOf("second", { [gpu]: "1" })];
-  const [only, ...rest] = decided([four], pods, [["first", "t4"]]);
+test("a binding under way counts as done, until it fails", () => {
+  const state = new ClusterState();
+  state.setNode(four);
+  state.setPod(podOf("first", { [gpu]: "4" }));
+  assert.deepEqual(decide(state).map(textOf), ["first to t4"]);
+  state.setPod(podOf("second", { [gpu]: "1" }));
+  const [only, ...rest] = decide(state).map(textOf);
   assert.match(only ?? "", /^second waits: .*Insufficient nvidia.com\/gpu/);
   assert.deepEqual(rest, []);
+  state.release("first");
+  state.removePod("second");
+  assert.deepEqual(decide(state).map(textOf), ["first to t4"]);
+});
+
+test("pods and nodes may become known in any order", () => {
+  const state = new ClusterState();
+  state.setPod(podOf("bound", { [gpu]: "3" }, { nodeName: "t4" }));
+  state.setPod(podOf("p", { [gpu]: "2" }));
+  state.setNode(four);
+  assert.match(decide(state).map(textOf)[0] ?? "", /^p waits: .*Insufficient nvidia.com\/gpu/);
+  state.setNode(nodeOf("t4", { [gpu]: "5" }));
+  assert.deepEqual(decide(state).map(textOf), ["p to t4"]);
 });
 
 test("who has ended holds nothing, who is being deleted still does", () => {
@@ -218,7 +234,7 @@ test("never binds more than a node has, and nobody waits who would fit", () => {
         const bound = node === null ? {} : { nodeName: `n${node}` };
         return podOf(`p${index}`, requests as ResourceList, { ...initContainers, ...bound });
       });
-      const decisions = decide({ nodes, pods, assumed: new Map() });
+      const decisions = decideOn(nodes, pods);
       for (const [index, allocatable] of lists.entries()) {
         const name = `n${index}`;
         const arrived = decisions.flatMap((one) => (one.kind === "bind" && one.node === name ? [one.pod] : []));

@@ -1,8 +1,10 @@
 /**
- * Whether a pod can go on a node now, and if not, why, in kube-scheduler's words (its plugins' `ErrReason…`).
+ * Whether a pod can go on a node as far as the node alone tells, and if not, why, in kube-scheduler's words (its plugins'
+ * `ErrReason…`).
  */
 import { type Node, type Pod, placementObstacle, taintText, tolerates } from "../../kube/index.ts";
-import { exceeds, freeOf, type NodeState, wantedOf } from "./node-state.ts";
+import { exceeds, freeOf, type NodeState } from "./node-state.ts";
+import type { PodFacts } from "./pod-facts.ts";
 
 /** Why one node is out of the question. */
 export interface NodeObstacle {
@@ -13,14 +15,16 @@ export interface NodeObstacle {
 
 const notReady = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" } as const;
 
-/** `undefined` when the pod fits. */
-export function nodeObstacle(pod: Pod, state: NodeState): NodeObstacle | undefined {
-  const reason = readinessObstacle(pod, state.node) ?? placementObstacle(pod, state.node);
-  if (reason !== undefined) return { reasons: [reason], resolvable: false };
-  const short = [...wantedOf(pod)].filter(([resource, amount]) => {
-    return amount > 0 && exceeds(amount, freeOf(state, resource));
-  });
-  if (short.length === 0) return undefined;
+/** What of the node itself keeps the pod away, whatever is free there; `undefined` when nothing does. */
+export function fixedObstacle(pod: Pod, node: Node): NodeObstacle | undefined {
+  const reason = readinessObstacle(pod, node) ?? placementObstacle(pod, node);
+  return reason === undefined ? undefined : { reasons: [reason], resolvable: false };
+}
+
+/** What the node is short of; `undefined` when the pod fits. */
+export function shortage({ wanted }: PodFacts, state: NodeState): NodeObstacle | undefined {
+  if (wanted.every(([resource, amount]) => !exceeds(amount, freeOf(state, resource)))) return undefined;
+  const short = wanted.filter(([resource, amount]) => exceeds(amount, freeOf(state, resource)));
   return {
     reasons: short.map(([resource]) => (resource === "pods" ? "Too many pods" : `Insufficient ${resource}`)),
     // What is more than the whole node cannot be helped (plugin NodeResourcesFit, `Unresolvable`).

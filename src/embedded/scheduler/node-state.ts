@@ -1,45 +1,50 @@
 /**
- * What each node has and what pods on it hold, as the scheduler counts it.
+ * What a node has and what pods on it hold, as the scheduler counts it.
  */
-import { amountsOf, type Node, type Pod, podRequests, type ResourceAmounts } from "../../kube/index.ts";
+import { amountsOf, type Node, type ResourceAmounts } from "../../kube/index.ts";
+import type { PodFacts } from "./pod-facts.ts";
 
 /** One node with the pods that are bound to it or soon will be. */
 export interface NodeState {
+  readonly name: string;
   readonly node: Node;
   readonly allocatable: ResourceAmounts;
-  /** What the pods on it ask for; `pods` counts them. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** What the pods on it ask for; `pods` counts them. Kept up with every pod that comes and goes. */
   readonly used: Map<string, number>;
-  readonly pods: Pod[];
+  /** By UID. */
+  readonly pods: Map<string, PodFacts>;
+  /** Pods for which others were evicted here, and that will come once those have gone; by UID. */
+  readonly nominated: Map<string, PodFacts>;
+  /** Differs after every change of pods: equal versions mean equal sums. */
+  version: number;
 }
 
 /** Amounts are compared with this slack: sums of thousandths of a CPU are not exact. */
 const slack = 1e-6;
 
-/** The nodes in name order; `bound` are the pods with a node, those that have ended left out. */
-export function nodeStates(nodes: readonly Node[], bound: readonly (readonly [Pod, string])[]): NodeState[] {
-  const states = new Map<string, NodeState>();
-  for (const node of [...nodes].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
-    const allocatable = amountsOf(node.status?.allocatable);
-    states.set(node.metadata.name, { node, allocatable, used: new Map(), pods: [] });
-  }
-  for (const [pod, nodeName] of bound) {
-    const state = states.get(nodeName);
-    if (state !== undefined) place(state, pod);
-  }
-  return [...states.values()];
+/** A node without pods. */
+export function nodeState(node: Node, version: number): NodeState {
+  const { name, labels = {} } = node.metadata;
+  const allocatable = amountsOf(node.status?.allocatable);
+  return { name, node, allocatable, labels, used: new Map(), pods: new Map(), nominated: new Map(), version };
 }
 
 /** Counts the pod as one of the node's. */
-export function place(state: NodeState, pod: Pod): void {
-  state.pods.push(pod);
-  for (const [resource, amount] of wantedOf(pod)) {
-    state.used.set(resource, (state.used.get(resource) ?? 0) + amount);
-  }
+export function place(state: NodeState, facts: PodFacts): void {
+  state.pods.set(facts.uid, facts);
+  for (const [resource, amount] of facts.wanted) state.used.set(resource, (state.used.get(resource) ?? 0) + amount);
 }
 
-/** A pod's requests, and the one place that each pod takes. */
-export function wantedOf(pod: Pod): ResourceAmounts {
-  return new Map([["pods", 1], ...podRequests(pod)]);
+/** Takes back what `place` counted. */
+export function displace(state: NodeState, facts: PodFacts): void {
+  state.pods.delete(facts.uid);
+  // An empty node begins anew, so that what sums of fractions are off by does not pile up.
+  if (state.pods.size === 0) {
+    state.used.clear();
+    return;
+  }
+  for (const [resource, amount] of facts.wanted) state.used.set(resource, (state.used.get(resource) ?? 0) - amount);
 }
 
 /** What is still free of a resource; below zero when more is held than there is. */

@@ -1,71 +1,118 @@
 /**
- * One look at the cluster: which waiting pod goes where, and why the others wait (pure).
+ * One look at the cluster: which waiting pod goes where, who makes way, and why the others wait.
+ *
+ * Does nothing but count: what it decides is noted in the state, as if done, and carried out by whoever called.
  */
-import type { Node, Pod } from "../../kube/index.ts";
-import { nodeObstacle } from "./filter.ts";
+import type { Pod } from "../../kube/index.ts";
+import type { DisruptionBudget } from "./budgets.ts";
+import type { ClusterState } from "./cluster-state.ts";
 import { fitErrorText, type Refusal } from "./fit-error.ts";
-import { type NodeState, nodeStates, place } from "./node-state.ts";
-import { chooseNode } from "./score.ts";
+import type { NodeState } from "./node-state.ts";
+import { PassMemory } from "./pass-memory.ts";
+import { isGated, type WaitingPod } from "./pod-facts.ts";
+import { findPreemption } from "./preemption.ts";
+import { compareRatings, type Rating } from "./score.ts";
 
-export interface ClusterView {
-  readonly nodes: readonly Node[];
-  /** All pods; those of equal priority and age are served in this order. */
-  readonly pods: readonly Pod[];
-  /** Nodes of pods whose binding is under way, by pod UID. */
-  readonly assumed: ReadonlyMap<string, string>;
-}
-
+/** What becomes of one waiting pod. */
 export type Decision =
   | { readonly kind: "bind"; readonly pod: Pod; readonly node: string }
-  | { readonly kind: "wait"; readonly pod: Pod; readonly message: string };
+  | { readonly kind: "gated"; readonly pod: Pod }
+  | {
+      readonly kind: "wait";
+      readonly pod: Pod;
+      readonly message: string;
+      /** Where a place is kept for it, once those evicted have gone. */
+      readonly nominatedNode: string | undefined;
+      /** Who is to be evicted for it now. */
+      readonly victims: readonly Pod[];
+    };
 
-/** The scheduler that pods get which name none. */
-export const defaultSchedulerName = "default-scheduler";
-
-/** Decides on every waiting pod, in order of priority, then age. A pod placed here takes from those after it. */
-export function decide(view: ClusterView): Decision[] {
-  const bound = view.pods.flatMap((pod): [Pod, string][] => {
-    const node = nodeOf(pod, view.assumed);
-    return node === undefined || hasEnded(pod) ? [] : [[pod, node]];
+/**
+ * Decides on every waiting pod, in order of priority, then age, then as they came. A pod placed here takes from those
+ * after it; the state then counts it as assumed, and victims as leaving.
+ */
+export function decide(state: ClusterState, budgets: readonly DisruptionBudget[] = []): Decision[] {
+  const memory = new PassMemory(state);
+  const waiting = [...state.waiting].sort(bySchedulingOrder);
+  return waiting.map((one) => {
+    if (isGated(one.facts.pod)) return { kind: "gated", pod: one.facts.pod };
+    return decideOne(one, { state, memory, budgets });
   });
-  const states = nodeStates(view.nodes, bound);
-  const waiting = view.pods.filter((pod) => isWaiting(pod) && nodeOf(pod, view.assumed) === undefined);
-  return waiting.sort(bySchedulingOrder).map((pod) => decideOne(pod, states));
 }
 
-/** Whether the pod is this scheduler's to place. */
-export function isWaiting(pod: Pod): boolean {
-  const { schedulerName = defaultSchedulerName, nodeName = "" } = pod.spec;
-  if (nodeName !== "" || hasEnded(pod) || pod.metadata.deletionTimestamp !== undefined) return false;
-  return schedulerName === defaultSchedulerName;
+interface PassContext {
+  readonly state: ClusterState;
+  readonly memory: PassMemory;
+  readonly budgets: readonly DisruptionBudget[];
 }
 
-/** Whether the pod holds nothing any more. */
-export function hasEnded(pod: Pod): boolean {
-  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+function bySchedulingOrder({ facts: a }: WaitingPod, { facts: b }: WaitingPod): number {
+  const [createdA, createdB] = [a.pod.metadata.creationTimestamp ?? "", b.pod.metadata.creationTimestamp ?? ""];
+  return b.priority - a.priority || (createdA < createdB ? -1 : Number(createdA > createdB));
 }
 
-function nodeOf(pod: Pod, assumed: ReadonlyMap<string, string>): string | undefined {
-  const { nodeName } = pod.spec;
-  return nodeName === undefined || nodeName === "" ? assumed.get(pod.metadata.uid ?? "") : nodeName;
-}
-
-function bySchedulingOrder(a: Pod, b: Pod): number {
-  const created = (pod: Pod): string => pod.metadata.creationTimestamp ?? "";
-  const byAge = created(a) === created(b) ? 0 : created(a) < created(b) ? -1 : 1;
-  return (b.spec.priority ?? 0) - (a.spec.priority ?? 0) || byAge;
-}
-
-function decideOne(pod: Pod, states: readonly NodeState[]): Decision {
-  const refusals: Refusal[] = [];
-  const candidates: NodeState[] = [];
-  for (const state of states) {
-    const obstacle = nodeObstacle(pod, state);
-    if (obstacle === undefined) candidates.push(state);
-    else refusals.push({ state, obstacle });
+function decideOne(waiting: WaitingPod, context: PassContext): Decision {
+  const { state, memory } = context;
+  const { facts } = waiting;
+  const nominated = state.nominatedNode(facts.uid);
+  const known = nominated === undefined ? memory.refusal(waiting) : undefined;
+  if (known !== undefined) return wait(waiting.facts.pod, known, undefined);
+  memory.prepare(waiting);
+  const kept = nominated === undefined ? undefined : state.node(nominated);
+  if (kept !== undefined && memory.obstacleBesideNominated(waiting, kept) === undefined) {
+    return bind(waiting, kept, memory);
   }
-  const chosen = chooseNode(pod, candidates);
-  if (chosen === undefined) return { kind: "wait", pod, message: fitErrorText(pod, refusals) };
-  place(chosen, pod);
-  return { kind: "bind", pod, node: chosen.node.metadata.name };
+  const { best, refusals } = look(waiting, context);
+  return best === undefined ? refuse(waiting, refusals, context) : bind(waiting, best, memory);
+}
+
+/** All nodes: the best of those that take the pod, or why none does. */
+function look(waiting: WaitingPod, { state, memory }: PassContext) {
+  let best: { readonly state: NodeState; readonly rating: Rating } | undefined;
+  const refusals: Refusal[] = [];
+  for (const node of state.nodes) {
+    const obstacle = memory.obstacleBesideNominated(waiting, node);
+    if (obstacle !== undefined) {
+      refusals.push({ state: node, obstacle });
+      continue;
+    }
+    const rating = memory.rating(waiting, node);
+    // Among equals the first by name stays.
+    if (best === undefined || compareRatings(rating, best.rating) < 0) best = { state: node, rating };
+  }
+  return { best: best?.state, refusals };
+}
+
+function bind({ facts }: WaitingPod, node: NodeState, memory: PassMemory): Decision {
+  memory.assume(facts, node);
+  return { kind: "bind", pod: facts.pod, node: node.name };
+}
+
+function refuse(waiting: WaitingPod, refusals: readonly Refusal[], context: PassContext): Decision {
+  const { state, memory } = context;
+  const { uid, pod } = waiting.facts;
+  const preemption = findPreemption({ waiting, refusals, ...context });
+  const message = fitErrorText(refusals, preemption);
+  switch (preemption.kind) {
+    case "evict": {
+      const { victims, state: node } = preemption.candidate;
+      state.nominate(uid, node.name);
+      const staying = victims.filter((one) => !state.isLeaving(one));
+      for (const one of staying) state.markLeaving(one.uid, "leaves");
+      return { kind: "wait", pod, message, nominatedNode: node.name, victims: staying.map((one) => one.pod) };
+    }
+    case "none":
+      state.nominate(uid, undefined);
+      memory.rememberRefusal(waiting, message);
+      return wait(pod, message, undefined);
+    case "ineligible": {
+      const nominatedNode = state.nominatedNode(uid);
+      if (nominatedNode === undefined) memory.rememberRefusal(waiting, message);
+      return wait(pod, message, nominatedNode);
+    }
+  }
+}
+
+function wait(pod: Pod, message: string, nominatedNode: string | undefined): Decision {
+  return { kind: "wait", pod, message, nominatedNode, victims: [] };
 }

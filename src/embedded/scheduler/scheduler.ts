@@ -12,13 +12,19 @@ import {
   hasStatus,
   type KubeApi,
   KubeError,
+  type KubeObject,
   type Node,
   type Pod,
   ResourceCache,
   recordEvent,
   resources,
 } from "../../kube/index.ts";
-import { type Decision, decide, defaultSchedulerName, hasEnded, isWaiting } from "./pass.ts";
+import { type DisruptionBudget, disruptionBudgets } from "./budgets.ts";
+import { ClusterState } from "./cluster-state.ts";
+import { evictVictim } from "./eviction.ts";
+import { type Decision, decide } from "./pass.ts";
+import { defaultSchedulerName, hasEnded, isWaiting, uidOf } from "./pod-facts.ts";
+import { tellingOf, tellingPatch } from "./told.ts";
 
 export interface SchedulerOptions {
   readonly clock?: Clock;
@@ -37,6 +43,10 @@ export class Scheduler {
   readonly #log: Logger;
   readonly #nodes: ResourceCache<Node>;
   readonly #pods: ResourceCache<Pod>;
+  readonly #namespaces: ResourceCache<KubeObject>;
+  readonly #budgets: ResourceCache<DisruptionBudget>;
+  /** What the caches show, counted, and with it what is decided but not yet shown. */
+  readonly #state = new ClusterState();
   readonly #random: () => number;
   readonly #backOff: BackOff;
   readonly #abort = new AbortController();
@@ -57,8 +67,11 @@ export class Scheduler {
     this.#log = log;
     this.#random = random;
     this.#backOff = new BackOff(random);
-    this.#nodes = new ResourceCache<Node>(api, resources.nodes, { clock, log, random });
-    this.#pods = new ResourceCache<Pod>(api, resources.pods, { clock, log, random });
+    const settings = { clock, log, random };
+    this.#nodes = new ResourceCache<Node>(api, resources.nodes, settings);
+    this.#pods = new ResourceCache<Pod>(api, resources.pods, settings);
+    this.#namespaces = new ResourceCache(api, resources.namespaces, settings);
+    this.#budgets = new ResourceCache<DisruptionBudget>(api, disruptionBudgets, settings);
   }
 
   /** Begins to schedule. To be called once. */
@@ -66,7 +79,9 @@ export class Scheduler {
     const { signal } = this.#abort;
     this.#nodes.onChange((change) => this.#seeNode(change));
     this.#pods.onChange((change) => this.#seePod(change));
-    this.#running = Promise.all([this.#nodes.run(signal), this.#pods.run(signal), this.#loop(signal)]);
+    this.#namespaces.onChange((change) => this.#seeNamespace(change));
+    const caches = [this.#nodes, this.#pods, this.#namespaces, this.#budgets];
+    this.#running = Promise.all([...caches.map((cache) => cache.run(signal)), this.#loop(signal)]);
     // Ends with `stop`, which tells of a defect; without this line Node would end the process before that.
     this.#running.catch((error: unknown) => this.#log.error({ error: errorText(error) }, "scheduler broke"));
   }
@@ -83,12 +98,13 @@ export class Scheduler {
    * seen. It knows what the watches have brought: just after a write it may not have heard of it yet.
    */
   idle(): boolean {
-    return this.#synced && !this.#changed && !this.#passing && this.#assumed.size === 0;
+    return this.#synced && !this.#changed && !this.#passing && this.#assumed.size === 0 && !this.#state.awaitsLeaving;
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
     try {
-      await Promise.all([this.#nodes.synced, this.#pods.synced]);
+      const caches = [this.#nodes, this.#pods, this.#namespaces, this.#budgets];
+      await Promise.all(caches.map((cache) => cache.synced));
       this.#synced = true;
       while (!signal.aborted) {
         if (!this.#changed) await this.#wake.promise;
@@ -109,10 +125,11 @@ export class Scheduler {
   /** One pass. Returns whether something could not be written and must be tried again. */
   async #pass(): Promise<boolean> {
     this.#changed = false;
-    const decisions = decide({ nodes: this.#nodes.items(), pods: this.#pods.items(), assumed: this.#assumed });
-    const pending = decisions.filter((one) => one.kind === "bind" || this.#told.get(uidOf(one.pod)) !== one.message);
-    // All are assumed before the first is written, so that whatever interrupts the writing, no share is given twice.
-    for (const one of pending) if (one.kind === "bind") this.#assumed.set(uidOf(one.pod), one.node);
+    // What is decided counts in the state before the first is written, so that whatever interrupts the writing, no share
+    // is given twice.
+    const decisions = decide(this.#state, this.#budgets.items());
+    for (const one of decisions) if (one.kind === "bind") this.#assumed.set(uidOf(one.pod), one.node);
+    const pending = decisions.filter((one) => one.kind === "bind" || this.#told.get(uidOf(one.pod)) !== keyOf(one));
     let failed = false;
     const work = pending.values();
     const worker = async (): Promise<void> => {
@@ -128,10 +145,13 @@ export class Scheduler {
     const { namespace, name } = pod.metadata;
     try {
       if (decision.kind === "bind") await this.#bind(pod, decision.node);
-      else await this.#tellWaiting(pod, decision.message);
+      else await this.#tellWaiting(decision);
       return true;
     } catch (error) {
-      if (decision.kind === "bind" && !(await this.#isBound(pod, error))) this.#assumed.delete(uidOf(pod));
+      if (decision.kind === "bind" && !(await this.#isBound(pod, error))) {
+        this.#assumed.delete(uidOf(pod));
+        this.#state.release(uidOf(pod));
+      }
       this.#told.delete(uidOf(pod));
       if (this.#abort.signal.aborted) return true;
       this.#log.warn({ pod: `${namespace}/${name}`, error: errorText(error) }, "scheduling failed");
@@ -169,22 +189,34 @@ export class Scheduler {
     await this.#record(pod, "Normal", "Scheduled", `Successfully assigned ${namespace ?? ""}/${name} to ${node}`);
   }
 
-  async #tellWaiting(pod: Pod, message: string): Promise<void> {
-    this.#told.set(uidOf(pod), message);
-    const conditions = pod.status?.conditions ?? [];
-    const known = conditions.find(({ type }) => type === "PodScheduled");
-    if (known?.status === "False" && known.message === message) return;
-    const now = new Date(this.#clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
-    const lastTransitionTime = known?.status === "False" ? (known.lastTransitionTime ?? now) : now;
-    const condition = { type: "PodScheduled", status: "False", reason: "Unschedulable", message, lastTransitionTime };
-    const others = conditions.filter(({ type }) => type !== "PodScheduled");
-    const patch = {
-      // With its version, so that a list of conditions written meanwhile is not overwritten.
-      metadata: { resourceVersion: pod.metadata.resourceVersion },
-      status: { conditions: [...others, condition] },
-    };
+  async #tellWaiting(decision: Exclude<Decision, { kind: "bind" }>): Promise<void> {
+    const { pod } = decision;
+    this.#told.set(uidOf(pod), keyOf(decision));
+    if (decision.kind === "wait") await this.#evict(decision);
+    const telling = tellingOf(decision);
+    const patch = tellingPatch(pod, telling, this.#now());
+    if (patch === undefined) return;
     await this.#api.mergePatch(resources.pods, pod.metadata, patch, { subresource: "status" });
-    await this.#record(pod, "Warning", "FailedScheduling", message);
+    // Who put gates on a pod knows that it waits, and kube-scheduler does not look at it.
+    if (decision.kind === "wait") await this.#record(pod, "Warning", "FailedScheduling", telling.message);
+  }
+
+  /** Asks the victims to go. Those that could not be asked count as staying, so that the next pass decides anew. */
+  async #evict({ pod, nominatedNode, victims }: Extract<Decision, { kind: "wait" }>): Promise<void> {
+    const message = `Preempted by pod ${uidOf(pod)} on node ${nominatedNode ?? ""}`;
+    for (const [index, victim] of victims.entries()) {
+      try {
+        const gone = await evictVictim(this.#api, { victim, preemptor: pod, now: this.#now() });
+        if (gone) await this.#record(victim, "Normal", "Preempted", message);
+      } catch (error) {
+        for (const one of victims.slice(index)) this.#state.markLeaving(uidOf(one), "stays");
+        throw error;
+      }
+    }
+  }
+
+  #now(): string {
+    return new Date(this.#clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
   }
 
   /** A lost event must not undo what it tells of, so failure is only logged. */
@@ -200,11 +232,14 @@ export class Scheduler {
 
   #seeNode(change: CacheChange<Node>): void {
     if (change.type === "modified" && facts(change.previous) === facts(change.object)) return;
+    if (change.type === "deleted") this.#state.removeNode(change.object.metadata.name);
+    else this.#state.setNode(change.object);
     this.#ring();
   }
 
   #seePod(change: CacheChange<Pod>): void {
     const { object } = change;
+    this.#count(change);
     const placed = (object.spec.nodeName ?? "") !== "";
     const asAssumed = this.#assumed.get(uidOf(object)) === object.spec.nodeName;
     if (placed || change.type === "deleted") this.#forget(object);
@@ -214,10 +249,26 @@ export class Scheduler {
       const replaced = uidOf(previous) !== uidOf(object);
       if (replaced) this.#forget(previous);
       const freed = hasEnded(object) && !hasEnded(previous);
+      // Other pods' terms look at labels, and spreading does not count who is on the way out.
+      const meant = labelsOf(object) !== labelsOf(previous) || isGoing(object) !== isGoing(previous);
       const moved = placed && (previous.spec.nodeName ?? "") === "" && !asAssumed;
       const asks = isWaiting(object) && !(isWaiting(previous) && sameSpec(previous, object));
-      if (!replaced && !freed && !moved && !asks) return;
+      if (!replaced && !freed && !moved && !asks && !meant) return;
     }
+    this.#ring();
+  }
+
+  #count(change: CacheChange<Pod>): void {
+    const uid = uidOf(change.object);
+    if (change.type === "deleted") this.#state.removePod(uid);
+    else this.#state.setPod(change.object);
+    if (change.type === "modified" && uidOf(change.previous) !== uid) this.#state.removePod(uidOf(change.previous));
+  }
+
+  #seeNamespace({ type, object }: CacheChange<KubeObject>): void {
+    const { name, labels = {} } = object.metadata;
+    if (type === "deleted") this.#state.removeNamespace(name);
+    else this.#state.setNamespace(name, labels);
     this.#ring();
   }
 
@@ -232,8 +283,18 @@ export class Scheduler {
   }
 }
 
-function uidOf(pod: Pod): string {
-  return pod.metadata.uid ?? `${pod.metadata.namespace ?? ""}/${pod.metadata.name}`;
+/** Differs when there is something else to tell of a pod, or somebody to evict for it. */
+function keyOf(decision: Exclude<Decision, { kind: "bind" }>): string {
+  if (decision.kind === "gated") return "gated";
+  return JSON.stringify([decision.message, decision.nominatedNode, decision.victims.map(uidOf)]);
+}
+
+function labelsOf({ metadata }: Pod): string {
+  return JSON.stringify(metadata.labels);
+}
+
+function isGoing({ metadata }: Pod): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 /** What of a node scheduling depends on. */

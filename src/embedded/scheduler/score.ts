@@ -1,53 +1,77 @@
 /**
  * Which of several nodes that fit a pod takes it.
+ *
+ * In this order: the one with fewest taints that ask to be avoided; what the pod prefers of nodes and of other pods; the
+ * place with fewest like pods, where the pod asks to be spread; the node with fewest free devices of other kinds, so that
+ * a slice is not taken from a node that could serve pods nobody else can; for pods with devices the node with fewest of
+ * theirs left, so that others stay whole; the node with most CPU and memory left in proportion (kube-scheduler's
+ * LeastAllocated); the first by name.
  */
-import { type Pod, preferenceWeight, untoleratedTaints } from "../../kube/index.ts";
-import { freeOf, isExtended, type NodeState, wantedOf } from "./node-state.ts";
+import { type Node, type Pod, preferenceWeight, untoleratedTaints } from "../../kube/index.ts";
+import { freeOf, isExtended, type NodeState } from "./node-state.ts";
+import type { PodFacts } from "./pod-facts.ts";
 
-/**
- * The node to bind to, `undefined` without candidates. In this order: what the pod prefers; the node with fewest free
- * devices of other kinds, so that a slice is not taken from a node that could serve pods nobody else can; for pods with
- * devices the node with fewest of theirs left, so that others stay whole; the node with most CPU and memory left in
- * proportion (kube-scheduler's LeastAllocated); the first by name.
- */
-export function chooseNode(pod: Pod, candidates: readonly NodeState[]): NodeState | undefined {
-  const rated = candidates.map((state) => ({ state, rating: ratingOf(pod, state) }));
-  rated.sort((a, b) => compareRatings(a.rating, b.rating) || (nameOf(a.state) < nameOf(b.state) ? -1 : 1));
-  return rated[0]?.state;
+/** What the node itself has for or against it. */
+export interface FixedRating {
+  /** Taints with the effect `PreferNoSchedule` that the pod does not tolerate. */
+  readonly avoided: number;
+  /** Weights of preferred node affinity, summed. */
+  readonly preference: number;
 }
 
-/** Numbers compared in order; the lower is the better. */
-type Rating = readonly number[];
+/** What the pods on the node leave. */
+export interface RoomRating {
+  readonly otherDevices: number;
+  readonly sameDevices: number;
+  /** The mean part of CPU and memory that is free once the pod is there, from 0 to 1. */
+  readonly leastAllocated: number;
+}
 
-function ratingOf(pod: Pod, state: NodeState): Rating {
-  const wanted = wantedOf(pod);
-  const avoided = untoleratedTaints(pod, state.node).length;
-  let others = 0;
-  let same = 0;
+/** All that counts for a node that fits. */
+export interface Rating {
+  readonly fixed: FixedRating;
+  /** Weights of preferences about other pods, summed. */
+  readonly near: number;
+  readonly spreadCost: number;
+  readonly room: RoomRating;
+}
+
+/** Rates the node itself. */
+export function fixedRating(pod: Pod, node: Node): FixedRating {
+  // Only nodes that fit are compared, and on those no other effect is left untolerated.
+  return { avoided: untoleratedTaints(pod, node).length, preference: preferenceWeight(pod, node) };
+}
+
+/** Rates what is free. */
+export function roomRating({ wanted }: PodFacts, state: NodeState): RoomRating {
+  let otherDevices = 0;
+  let sameDevices = 0;
   for (const resource of state.allocatable.keys()) {
     if (!isExtended(resource)) continue;
     const free = Math.max(0, freeOf(state, resource));
-    if ((wanted.get(resource) ?? 0) > 0) same += free;
-    else others += free;
+    if (wanted.some(([name]) => name === resource)) sameDevices += free;
+    else otherDevices += free;
   }
-  return [avoided, -preferenceWeight(pod, state.node), others, same, -leastAllocated(wanted, state)];
+  const leastAllocated = (freePart("cpu", wanted, state) + freePart("memory", wanted, state)) / 2;
+  return { otherDevices, sameDevices, leastAllocated };
 }
 
-/** The mean part of CPU and memory that is free once the pod is there, from 0 to 1. */
-function leastAllocated(wanted: ReadonlyMap<string, number>, state: NodeState): number {
-  const parts = ["cpu", "memory"].map((resource) => {
-    const allocatable = state.allocatable.get(resource) ?? 0;
-    if (allocatable <= 0) return 0;
-    return Math.max(0, freeOf(state, resource) - (wanted.get(resource) ?? 0)) / allocatable;
-  });
-  return parts.reduce((sum, part) => sum + part, 0) / parts.length;
+/** Below zero when `a` is the better. */
+export function compareRatings(a: Rating, b: Rating): number {
+  return (
+    a.fixed.avoided - b.fixed.avoided ||
+    b.fixed.preference + b.near - (a.fixed.preference + a.near) ||
+    // Not a difference: of two nodes that are no place the difference would be no number.
+    (a.spreadCost < b.spreadCost ? -1 : Number(a.spreadCost > b.spreadCost)) ||
+    a.room.otherDevices - b.room.otherDevices ||
+    a.room.sameDevices - b.room.sameDevices ||
+    b.room.leastAllocated - a.room.leastAllocated
+  );
 }
 
-function compareRatings(a: Rating, b: Rating): number {
-  const differing = a.findIndex((number, index) => number !== b[index]);
-  return differing === -1 ? 0 : (a[differing] ?? 0) - (b[differing] ?? 0);
-}
-
-function nameOf(state: NodeState): string {
-  return state.node.metadata.name;
+function freePart(resource: string, wanted: PodFacts["wanted"], state: NodeState): number {
+  const allocatable = state.allocatable.get(resource) ?? 0;
+  if (allocatable <= 0) return 0;
+  const own = wanted.find(([name]) => name === resource)?.[1] ?? 0;
+  return Math.max(0, freeOf(state, resource) - own) / allocatable;
 }
