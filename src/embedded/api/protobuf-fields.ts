@@ -328,6 +328,9 @@ const groupMessages: Messages = {
   RbacSubject: { 1: "kind", 2: "apiGroup", 3: "name", 4: "namespace" },
   RoleRef: { 1: "apiGroup", 2: "kind", 3: "name" },
   SelfSubjectAccessReview: { 1: "metadata ObjectMeta", 2: "spec AccessReviewSpec", 3: "status skip" },
+  SelfSubjectRulesReview: { 1: "metadata ObjectMeta", 2: "spec RulesReviewSpec", 3: "status skip" },
+  RulesReviewSpec: { 1: "namespace" },
+  SelfSubjectReview: { 1: "metadata ObjectMeta", 2: "status skip" },
   AccessReviewSpec: { 1: "resourceAttributes ResourceAttributes", 2: "nonResourceAttributes PathAttributes" },
   ResourceAttributes: {
     1: "namespace",

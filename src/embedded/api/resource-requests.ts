@@ -1,7 +1,6 @@
 /**
  * Requests for collections, objects and their subresources, by verb.
  */
-import { apiVersionOf } from "../../kube/index.ts";
 import type { Answer } from "./answer.ts";
 import { jsonAnswer, textAnswer } from "./answer.ts";
 import { parseObject } from "./body.ts";
@@ -18,6 +17,7 @@ import type { ResourcePath } from "./paths.ts";
 import { bindPod, evictPod, podLog } from "./pod-actions.ts";
 import { collectionKey } from "./registry.ts";
 import { type Renderer, rendererFor } from "./render.ts";
+import { reviewed } from "./reviews.ts";
 import { parseFilter, type Selection } from "./selectors.ts";
 import { watchAnswer } from "./watch-request.ts";
 import { createObject, findObject, type Part, type Target, updateObject } from "./writes.ts";
@@ -58,15 +58,11 @@ export async function answerResource(context: ApiContext, request: ResourceReque
   }
 }
 
-/** Whoever has the token may do everything, so every review ends the same. */
 function answerReview(request: ResourceRequest): Answer {
   const { path, method } = request;
   if (path.name !== undefined) throw noSuchPath();
   if (method !== "POST") throw methodNotAllowed();
-  const { apiVersion, kind, ...body } = bodyObject(request);
-  const own = { apiVersion: apiVersionOf(path.type), kind: path.type.kind };
-  const status = { allowed: true, reason: "the bearer token of this cluster allows everything" };
-  return jsonAnswer(JSON.stringify({ metadata: {}, ...body, ...own, status }), 201);
+  return jsonAnswer(JSON.stringify(reviewed(path.type, bodyObject(request))), 201);
 }
 
 function targetOf({ type, namespace }: ResourcePath, name: string): Target {

@@ -116,6 +116,11 @@ export const builtInTypes: readonly ApiType[] = [
     clusterWide,
     answeredOnly: true,
   }),
+  row("authorization.k8s.io/v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", {
+    clusterWide,
+    answeredOnly: true,
+  }),
+  row("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", { clusterWide, answeredOnly: true }),
   row("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", {
     shortNames: ["crd", "crds"],
     categories: ["api-extensions"],

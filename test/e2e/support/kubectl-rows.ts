@@ -411,7 +411,26 @@ export const rows: readonly Row[] = [
     ],
   },
   {
-    name: "auth can-i",
-    steps: [{ run: "auth can-i create pods", out: [/^yes$/m] }],
+    name: "explain",
+    steps: [
+      {
+        run: "explain pod.spec",
+        out: [
+          /^KIND: +Pod\nVERSION: +v1\n\nFIELD: spec <PodSpec>$/m,
+          /^DESCRIPTION:$/m,
+          /^ {2}containers\t<\[\]Container> -required-$/m,
+        ],
+      },
+      { run: "explain pod.spec.nothing", code: 1, err: [/^error: field "nothing" does not exist$/m] },
+      { run: "explain clusterpolicy.spec.mig", out: [/^GROUP: +nvidia\.com$/m, /^ {2}strategy\t<string>$/m] },
+    ],
+  },
+  {
+    name: "auth",
+    steps: [
+      { run: "auth can-i create pods", out: [/^yes$/m] },
+      { run: "auth can-i --list", out: [/^\*\.\* +\[\] +\[\] +\[\*\]$/m] },
+      { run: "auth whoami", out: [/^Username +tranche$/m] },
+    ],
   },
 ];
