@@ -2,6 +2,7 @@
  * What every part of the API server works on.
  */
 import type { Clock, Logger } from "../../base/index.ts";
+import type { Admission } from "./admission.ts";
 import type { Registry } from "./registry.ts";
 import type { Store } from "./store.ts";
 
@@ -24,6 +25,8 @@ export interface ApiContext {
   readonly log: Logger;
   /** Undefined while no kubelet stand-in is there to ask. */
   readLogs: ReadLogs | undefined;
+  /** Asks webhooks about the writes of a request; without it, as for the server's own writes, none are asked. */
+  readonly admission?: Admission;
 }
 
 /** A time as the API writes it: RFC 3339, whole seconds, UTC. */

@@ -47,6 +47,16 @@ export function deleteObject(context: ApiContext, target: Target, options: Delet
   const marked = markDeleted(context, target, { old: old.object, options });
   const key = collectionKey(target.type);
   if (marked === old.object) return { version: old, gone: false };
+  context.admission?.admit({
+    operation: "DELETE",
+    target,
+    subresource: "",
+    object: undefined,
+    oldObject: old.object,
+    dryRun: options.dryRun,
+    refill: (one) => one,
+    check: () => {},
+  });
   const gone = isFinished(marked);
   if (options.dryRun) return { version: new Version(marked, old.revision), gone };
   const version = gone ? context.store.remove(key, marked, old) : context.store.replace(key, marked, old);

@@ -14,6 +14,7 @@ import { withPriority } from "./priority.ts";
 import { normalQuantities } from "./quantities.ts";
 import { collectionKey } from "./registry.ts";
 import type { ApiType } from "./types.ts";
+import { defaultWebhooks, webhookFaults } from "./webhook-faults.ts";
 
 export interface TypeRules {
   /** Fills what the client left out, at every write. */
@@ -194,6 +195,8 @@ function nameOf(object: JsonObject): string {
   return textAt(object, "metadata", "name");
 }
 
+const webhookRules: TypeRules = { defaults: defaultWebhooks, faults: webhookFaults };
+
 const rules: Readonly<Record<string, TypeRules>> = {
   "pods.": podRules,
   "nodes.": nodeRules,
@@ -209,6 +212,8 @@ const rules: Readonly<Record<string, TypeRules>> = {
   "daemonsets.apps": workloadRules((spec) => ({ updateStrategy: { type: "RollingUpdate" }, ...spec })),
   "jobs.batch": jobRules,
   "customresourcedefinitions.apiextensions.k8s.io": definitionRules,
+  "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhookRules,
+  "validatingwebhookconfigurations.admissionregistration.k8s.io": webhookRules,
 };
 
 /** The rules of a type; none for most. */

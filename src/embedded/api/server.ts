@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
 import type { KubeConnection } from "../../kube/index.ts";
+import { withAdmission } from "./admission.ts";
 import type { Answer } from "./answer.ts";
 import { textAnswer } from "./answer.ts";
 import { mediaType, readBody } from "./body.ts";
@@ -150,16 +151,19 @@ class Front {
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests += 1;
+    const warnings: string[] = [];
     try {
-      const answer = await this.#answer(request);
+      const answer = await this.#answer(request, warnings);
+      warn(response, warnings);
       if (answer.kind === "watch") this.#hub.start(response, answer.options, answer.timeoutMs);
       else sendBody(response, answer);
     } catch (error) {
+      warn(response, warnings);
       this.#fail(request, response, error);
     }
   }
 
-  async #answer(request: IncomingMessage): Promise<Answer> {
+  async #answer(request: IncomingMessage, warnings: string[]): Promise<Answer> {
     const url = new URL(request.url ?? "/", "https://127.0.0.1");
     const segments = pathSegments(url.pathname);
     if (openPaths.has(`/${segments[0] ?? ""}`)) return textAnswer("ok");
@@ -171,7 +175,7 @@ class Front {
     const path = parseResourcePath(segments, this.#context.registry);
     const body = method === "GET" ? Buffer.alloc(0) : await readBody(request);
     const asked = { method, path, query: url.searchParams, accept, mediaType: mediaType(request), body };
-    return await answerResource(this.#context, asked);
+    return await withAdmission(this.#context, warnings, (context) => answerResource(context, asked));
   }
 
   #isAuthorised(request: IncomingMessage): boolean {
@@ -223,6 +227,13 @@ function sendBody(response: ServerResponse, answer: Extract<Answer, { kind: "bod
     "Cache-Control": "no-cache, private",
   });
   response.end(body);
+}
+
+/** Tells what the client should know beside the answer (RFC 7234 §5.5, code 299; KEP-1693). */
+function warn(response: ServerResponse, warnings: readonly string[]): void {
+  if (warnings.length === 0 || response.headersSent) return;
+  const quoted = warnings.map((one) => `299 - "${one.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[^\x20-\x7e]/g, " ")}"`);
+  response.setHeader("Warning", quoted);
 }
 
 function digest(text: string): Buffer {

@@ -128,6 +128,16 @@ export const builtInTypes: readonly ApiType[] = [
     subresources: status,
     counted,
   }),
+  row("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", {
+    categories: ["api-extensions"],
+    clusterWide,
+    counted,
+  }),
+  row("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", {
+    categories: ["api-extensions"],
+    clusterWide,
+    counted,
+  }),
   row("nvidia.com/v1", "ClusterPolicy", "clusterpolicies", {
     clusterWide,
     subresources: status,

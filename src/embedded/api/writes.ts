@@ -3,6 +3,7 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { apiVersionOf } from "../../kube/index.ts";
+import { admitted } from "./admission.ts";
 import { Version } from "./collection.ts";
 import { type ApiContext, timestamp } from "./context.ts";
 import {
@@ -58,10 +59,26 @@ export function createObject(context: ApiContext, target: Target, body: JsonObje
   const bare = type.subresources.includes("status") && statusAtCreate !== true ? without(named, "status") : named;
   const filled = defaults?.(bare) ?? bare;
   const prepared = prepareCreate?.(filled, context) ?? filled;
-  assertValid(target, prepared, [...metadataFaults(type, prepared), ...(faults?.(prepared, undefined) ?? [])]);
+  const object = admitted(context, {
+    operation: "CREATE",
+    target,
+    subresource: "",
+    object: prepared,
+    oldObject: undefined,
+    dryRun: options.dryRun,
+    refill: (one) => refilled(type, one),
+    check: (one) => assertValid(target, one, [...metadataFaults(type, one), ...(faults?.(one, undefined) ?? [])]),
+  });
   const key = collectionKey(type);
-  if (context.store.collection(key).find(namespace, name) !== undefined) throw alreadyExists(type, name);
-  return options.dryRun ? new Version(prepared, 0) : context.store.create(key, prepared);
+  const finalName = textAt(object, "metadata", "name");
+  if (context.store.collection(key).find(namespace, finalName) !== undefined) throw alreadyExists(type, finalName);
+  return options.dryRun ? new Version(object, 0) : context.store.create(key, object);
+}
+
+/** An object that a webhook patched, in its type's form again; throws 400. */
+function refilled(type: ApiType, object: JsonObject): JsonObject {
+  assertShape(type, object);
+  return rulesOf(type).defaults?.(object) ?? object;
 }
 
 /** The object with the metadata that the server decides. */
@@ -156,10 +173,20 @@ export function updateObject(
   assertSameObject(target, proposed, old);
   const merged = mergeParts(type, proposed, { old: old.object, part: options.part });
   const { defaults, faults } = rulesOf(type);
-  const filled = defaults?.(merged) ?? merged;
-  const found = [...metadataFaults(type, filled), ...finalizerFaults(filled, old.object)];
-  const own = options.part === "status" && type.definition === undefined ? [] : (faults?.(filled, old.object) ?? []);
-  assertValid(target, filled, [...found, ...own]);
+  const check = (one: JsonObject): void => {
+    const own = options.part === "status" && type.definition === undefined ? [] : (faults?.(one, old.object) ?? []);
+    assertValid(target, one, [...metadataFaults(type, one), ...finalizerFaults(one, old.object), ...own]);
+  };
+  const filled = admitted(context, {
+    operation: "UPDATE",
+    target,
+    subresource: options.part === "status" ? "status" : "",
+    object: defaults?.(merged) ?? merged,
+    oldObject: old.object,
+    dryRun: options.dryRun,
+    refill: (one) => refilled(type, one),
+    check,
+  });
   if (sameJson(filled, old.object)) return old;
   const counted = withGeneration(type, filled, old.object);
   if (options.dryRun) return new Version(counted, old.revision);
