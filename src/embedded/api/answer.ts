@@ -5,7 +5,9 @@ import type { WatchOptions } from "./watch.ts";
 
 export type Answer =
   | { readonly kind: "body"; readonly code: number; readonly contentType: string; readonly text: string }
-  | { readonly kind: "watch"; readonly options: WatchOptions; readonly timeoutMs: number };
+  | { readonly kind: "watch"; readonly options: WatchOptions; readonly timeoutMs: number }
+  /** Plain text that comes piece by piece, until it ends or `signal` fires. */
+  | { readonly kind: "stream"; readonly pieces: (signal: AbortSignal) => AsyncIterable<string> };
 
 /** A JSON text as the whole answer. */
 export function jsonAnswer(text: string, code = 200): Answer {

@@ -10,6 +10,7 @@ import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } f
 import { badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
+import { followLog } from "./log-follow.ts";
 import { deleteNamespace, namespacesKey } from "./namespaces.ts";
 import { chooseForm } from "./negotiation.ts";
 import { patchObject } from "./patching.ts";
@@ -246,11 +247,13 @@ async function answerLog(context: ApiContext, request: ResourceRequest, target: 
   const { query } = request;
   const tail = query.get("tailLines");
   if (tail !== null && !/^\d{1,9}$/.test(tail)) throw badRequest("tailLines: Invalid value: must be a whole number");
-  const text = await podLog(context, target, {
+  const wanted = {
     container: query.get("container") ?? "",
     tailLines: tail === null ? undefined : Number(tail),
     previous: query.get("previous") === "true",
     timestamps: query.get("timestamps") === "true",
-  });
-  return textAnswer(text);
+  };
+  const text = await podLog(context, target, wanted);
+  if (query.get("follow") !== "true" || wanted.previous) return textAnswer(text);
+  return { kind: "stream", pieces: (signal) => followLog(context, target, wanted, signal) };
 }

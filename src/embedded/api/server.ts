@@ -20,6 +20,7 @@ import { expireEvents } from "./event-expiry.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { followNamespaces } from "./namespaces.ts";
 import { parseResourcePath, pathSegments } from "./paths.ts";
+import { sendPieces } from "./pieces.ts";
 import { Registry } from "./registry.ts";
 import { answerResource } from "./resource-requests.ts";
 import { seedObjects } from "./seed.ts";
@@ -156,6 +157,7 @@ class Front {
       const answer = await this.#answer(request, warnings);
       warn(response, warnings);
       if (answer.kind === "watch") this.#hub.start(response, answer.options, answer.timeoutMs);
+      else if (answer.kind === "stream") await sendPieces(response, answer.pieces);
       else sendBody(response, answer);
     } catch (error) {
       warn(response, warnings);

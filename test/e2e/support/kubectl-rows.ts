@@ -53,6 +53,18 @@ function pod(name: string, { labels = {}, node }: PodOptions = {}): object {
   };
 }
 
+/** A pod that fails after a second. */
+function briefPod(name: string): object {
+  const annotations = { "tranche.dev/run-for": "1s", "tranche.dev/exit-code": "3" };
+  const containers = [{ name: "main", image: "registry.example/app:1" }];
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, annotations },
+    spec: { restartPolicy: "Never", containers },
+  };
+}
+
 const podColumns = /^NAME +READY +STATUS +RESTARTS +AGE$/m;
 
 /** Every command, on objects of its own name so that rows can run side by side. */
@@ -386,6 +398,15 @@ export const rows: readonly Row[] = [
       { run: "logs pod-a", out: [/^sees GPU 0 1g\.10gb@\d \(\d+ MiB\)$/m, /^asks for 6144 MiB of GPU memory$/m] },
       { run: "logs pod-a --tail=1 --timestamps", out: [/^\d{4}-\d\d-\d\dT[\d:.]+Z runs until it is told to stop\n$/] },
       { run: "logs pod-a -c other", code: 1, err: [/container other is not valid for pod pod-a/] },
+    ],
+  },
+  {
+    name: "logs -f",
+    steps: [
+      { run: "create -f -", input: [briefPod("brief")] },
+      { run: "wait --for=jsonpath={.status.containerStatuses[0].containerID} pod/brief --timeout=20s" },
+      { run: "logs -f brief", out: [/^runs for 1 s\nends with exit code 3\n$/m] },
+      { run: "get pod brief", out: [/^brief +0\/1 +Error +0 +\d+s$/m] },
     ],
   },
   {
