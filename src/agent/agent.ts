@@ -74,7 +74,7 @@ export class NodeAgent {
       clock,
       signal: this.#ending.signal,
     });
-    this.#holders = new HolderBook(this.#podResources, clock);
+    this.#holders = new HolderBook(this.#podResources, clock, () => this.#inputs.admittedPods());
     const [holders, host, podResources] = [this.#holders, this.#host, this.#podResources];
     this.#offering = new Offering({ host, podResources, holders, clock, randomUuid: randomUUID, presentControlNodes });
     this.#writer = new NodeWriter(api, clock, log);

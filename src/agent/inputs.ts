@@ -4,7 +4,9 @@
 import type { Clock, Logger } from "../base/index.ts";
 import type { PlaceAt } from "../config/index.ts";
 import {
+  amountsOf,
   type ConfigMap,
+  isSidecar,
   type KubeApi,
   type KubeObject,
   type Node,
@@ -12,6 +14,10 @@ import {
   ResourceCache,
   resources,
 } from "../kube/index.ts";
+import type { AdmittedPod } from "./holders.ts";
+
+/** What all resources of NVIDIA GPUs begin with (NVIDIA k8s-device-plugin api/config/v1/resources.go). */
+const GPU_RESOURCE_PREFIX = "nvidia.com/";
 
 export interface AgentInputsOptions {
   readonly node: string;
@@ -64,10 +70,38 @@ export class AgentInputs {
     await Promise.all(all.map((cache) => cache.run(signal)));
   }
 
+  /**
+   * Pods on the node that hold devices of some GPU resource: the kubelet has admitted them, as their status shows, and
+   * they have not ended. Pods that want a GPU in plain init containers only are left out, since the pod resources API
+   * leaves those containers out.
+   */
+  admittedPods(): readonly AdmittedPod[] {
+    return this.#pods.items().flatMap((pod) => {
+      const { namespace = "", name, uid = "" } = pod.metadata;
+      return isAdmitted(pod) && wantsGpu(pod) ? [{ name: `${namespace}/${name}`, uid }] : [];
+    });
+  }
+
   /** `undefined` while the node is not registered. */
   read(): InputValues | undefined {
     const node = this.#nodes.get(undefined, this.#name);
     if (node === undefined) return undefined;
     return { node, policies: this.#policies.items(), configMaps: this.#configMaps.items() };
   }
+}
+
+/** The kubelet writes container statuses when it has admitted a pod, never before. */
+function isAdmitted({ status }: Pod): boolean {
+  const { phase = "Pending", containerStatuses = [], initContainerStatuses = [] } = status ?? {};
+  if (phase === "Succeeded" || phase === "Failed") return false;
+  return phase === "Running" || containerStatuses.length > 0 || initContainerStatuses.length > 0;
+}
+
+function wantsGpu({ spec }: Pod): boolean {
+  const lasting = [...(spec.initContainers ?? []).filter(isSidecar), ...spec.containers];
+  return lasting.some(({ resources: wanted }) =>
+    [...amountsOf({ ...wanted?.limits, ...wanted?.requests })].some(
+      ([resource, amount]) => resource.startsWith(GPU_RESOURCE_PREFIX) && amount > 0,
+    ),
+  );
 }

@@ -4,11 +4,11 @@
  * Devices that will go are first withdrawn from the kubelet, and only when the kubelet no longer offers them are the
  * holders read again: a pod admitted in between then shows as a holder, and the plan makes way for it.
  */
-import { type Clock, type Finding, finding, type Logger } from "../base/index.ts";
+import { type Clock, type Finding, finding, type Logger, TrancheError } from "../base/index.ts";
 import type { WantedMig } from "../config/index.ts";
 import type { Gpu, GpuDriver } from "../gpu/index.ts";
 import { executePlan, type PartitionPlan, planGpu, planText } from "../partition/index.ts";
-import type { HolderBook } from "./holders.ts";
+import { HOLDERS_UNTOLD, type HolderBook } from "./holders.ts";
 import { withNode } from "./with-node.ts";
 
 const FIRST_RETRY_MS = 1_000;
@@ -48,7 +48,7 @@ export interface RepartitionResult {
 }
 
 /** How far one GPU is. */
-type Change = Pick<RepartitionResult, "state" | "findings">;
+type Change = Pick<RepartitionResult, "state" | "findings"> & Partial<Pick<RepartitionResult, "retryInMs">>;
 
 interface Failure {
   /** The wish that failed. */
@@ -72,14 +72,18 @@ export class Repartition {
     this.#forgetOthers(wanted);
     const findings: Finding[] = [];
     const states = new Set<RepartitionResult["state"]>();
+    const waits: number[] = [];
     for (const one of wanted) {
       signal.throwIfAborted();
-      const { state, findings: found } = await this.#change(one, signal);
+      const { state, findings: found, retryInMs } = await this.#changeIfTold(one, signal);
       states.add(state);
       findings.push(...withNode(this.#options.node, found));
+      if (retryInMs !== undefined) waits.push(retryInMs);
     }
-    const retries = [...this.#failures.values()].map((one) => one.retryAtMs);
-    const retryInMs = retries.length === 0 ? undefined : Math.max(0, Math.min(...retries) - this.#options.clock.now());
+    for (const { retryAtMs } of this.#failures.values()) {
+      waits.push(Math.max(0, retryAtMs - this.#options.clock.now()));
+    }
+    const retryInMs = waits.length === 0 ? undefined : Math.min(...waits);
     let state: RepartitionResult["state"] = "success";
     if (states.has("pending")) state = "pending";
     if (states.has("failed")) state = "failed";
@@ -91,6 +95,16 @@ export class Repartition {
     const keys = new Map(wanted.map((one) => [one.gpuUuid, keyOf(one)]));
     for (const [gpuUuid, { key }] of this.#failures) {
       if (keys.get(gpuUuid) !== key) this.#failures.delete(gpuUuid);
+    }
+  }
+
+  /** A change, unless the kubelet has yet to tell what some pod holds: then nothing may go. */
+  async #changeIfTold(wanted: WantedMig, signal: AbortSignal): Promise<Change> {
+    try {
+      return await this.#change(wanted, signal);
+    } catch (error) {
+      if (!(error instanceof TrancheError) || error.code !== HOLDERS_UNTOLD) throw error;
+      return { state: "pending", findings: [untold(wanted, error.message)], retryInMs: FIRST_RETRY_MS };
     }
   }
 
@@ -157,6 +171,13 @@ function gone(wanted: WantedMig): Change {
   const remedy = "check the GPU with nvidia-smi; a reboot of the node may bring it back";
   const message = `the driver no longer lists ${wanted.gpuUuid}`;
   return { state: "failed", findings: [finding("gpu-gone", subject, message, { remedy })] };
+}
+
+function untold({ gpuIndex }: WantedMig, message: string): Finding {
+  const subject = { kind: "gpu", name: `GPU ${gpuIndex}` } as const;
+  return finding("kubelet-behind", subject, `${message}; nothing is changed`, {
+    remedy: "nothing while the kubelet starts; if it stays so, check that its pod resources API lists the pod",
+  });
 }
 
 function kubeletBehind(plan: PartitionPlan): Finding {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HolderBook, uuidOf } from "../../src/agent/holders.ts";
+import { type AdmittedPod, HolderBook, uuidOf } from "../../src/agent/holders.ts";
 import { VirtualClock } from "../../src/base/index.ts";
 import type { Allocation } from "../../src/kubelet/index.ts";
 
@@ -9,11 +9,13 @@ class SmallBook {
   readonly clock = new VirtualClock(5_000);
   readonly book: HolderBook;
   shown: readonly string[] = [];
+  /** What the Kubernetes API shows as admitted. */
+  admitted: readonly AdmittedPod[] = [];
   /** Called while a list is on its way. */
   meanwhile: () => void = () => {};
 
   constructor() {
-    this.book = new HolderBook({ list: () => this.#list() }, this.clock);
+    this.book = new HolderBook({ list: () => this.#list() }, this.clock, () => this.admitted);
   }
 
   /** `GPU-0=ml/a,ml/b`. */
@@ -85,6 +87,42 @@ test("who holds what is unknown while the kubelet is away", async () => {
   const book = new HolderBook({ list: () => Promise.reject(new Error("away")) }, new VirtualClock());
   book.granted(["GPU-0"]);
   await assert.rejects(book.holders(), /away/);
+});
+
+test("a pod that a kubelet at its start leaves out holds what it held before", async () => {
+  const one = new SmallBook();
+  one.admitted = [{ name: "ml/a", uid: "1" }];
+  one.shown = ["ml/a GPU-0,GPU-1"];
+  await one.holders();
+  one.shown = [];
+  assert.deepEqual(await one.holders(), ["GPU-0=ml/a", "GPU-1=ml/a"]);
+  one.shown = ["ml/a GPU-2"];
+  assert.deepEqual(await one.holders(), ["GPU-2=ml/a"]);
+  one.shown = [];
+  one.admitted = [];
+  assert.deepEqual(await one.holders(), []);
+});
+
+test("a later pod of the same name does not hold what the earlier one held", async () => {
+  const one = new SmallBook();
+  one.admitted = [{ name: "ml/a", uid: "1" }];
+  one.shown = ["ml/a GPU-0"];
+  await one.holders();
+  one.admitted = [{ name: "ml/a", uid: "2" }];
+  one.shown = ["ml/a GPU-1"];
+  assert.deepEqual(await one.holders(), ["GPU-1=ml/a"]);
+});
+
+test("who holds what is unknown while the kubelet leaves out a pod that it never told of", async () => {
+  const one = new SmallBook();
+  one.admitted = [
+    { name: "ml/a", uid: "1" },
+    { name: "ml/b", uid: "2" },
+  ];
+  one.shown = ["ml/a GPU-0"];
+  await assert.rejects(one.book.holders(), /does not tell yet what ml\/b holds/);
+  one.shown = ["ml/a GPU-0", "ml/b GPU-1"];
+  assert.deepEqual(await one.holders(), ["GPU-0=ml/a", "GPU-1=ml/b"]);
 });
 
 const ids = [

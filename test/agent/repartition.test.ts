@@ -141,6 +141,19 @@ test("who holds what must be known: without the kubelet nothing is changed", asy
   assert.equal(await node.layout(), "3g.40gb@0 3g.40gb@4");
 });
 
+test("while a kubelet at its start leaves out a pod that runs, nothing is changed, and soon tried again", async () => {
+  const node = new SmallNode();
+  await node.turn("2x3g.40gb");
+  node.admitted = [{ name: "ml/a", uid: "1" }];
+  const waiting = await node.turn("7x1g.10gb");
+  assert.equal(waiting.state, "pending");
+  assert.match(waiting.findings[0]?.message ?? "", /does not tell yet what ml\/a holds; nothing is changed/);
+  assert.equal(waiting.retryInMs, 1_000);
+  assert.equal(await node.layout(), "3g.40gb@0 3g.40gb@4");
+  node.admitted = [];
+  assert.equal((await node.turn("7x1g.10gb")).state, "success");
+});
+
 test("while one GPU is changed, the devices that another has lost are not offered again", async () => {
   const node = new SmallNode({ models: ["a100-sxm4-80gb", "a100-sxm4-80gb"] });
   await node.turn("2x3g.40gb");

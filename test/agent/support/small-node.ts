@@ -1,7 +1,7 @@
 /** A node of simulated GPUs with the agent's repartition and offering on it, and a fake kubelet at their ports. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
-import { HolderBook } from "../../../src/agent/holders.ts";
+import { type AdmittedPod, HolderBook } from "../../../src/agent/holders.ts";
 import { Offering } from "../../../src/agent/offering.ts";
 import { Repartition, type RepartitionResult } from "../../../src/agent/repartition.ts";
 import { findingLine, silentLogger, VirtualClock } from "../../../src/base/index.ts";
@@ -27,6 +27,8 @@ export class SmallNode {
   readonly repartition: Repartition;
   /** The first line of every plan that was executed. */
   readonly plans: string[] = [];
+  /** Pods that the Kubernetes API shows as admitted. */
+  admitted: readonly AdmittedPod[] = [];
   readonly #parts: ConfigParts;
 
   constructor({ models = ["a100-sxm4-80gb"], resettable = true, ...parts }: NodeOptions = {}) {
@@ -34,7 +36,7 @@ export class SmallNode {
     const found = models.map((id) => modelById(id) ?? assert.fail(`no model ${id}`));
     this.driver = new SimulatedDriver({ models: found, seed: "node-a", resettable });
     const { clock, kubelet, driver } = this;
-    this.holders = new HolderBook(kubelet, clock);
+    this.holders = new HolderBook(kubelet, clock, () => this.admitted);
     const { holders } = this;
     let requests = 0;
     this.offering = new Offering({
