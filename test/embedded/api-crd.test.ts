@@ -312,3 +312,24 @@ test("does not establish a definition whose kind another of its group has", asyn
   ]);
   assert.equal((await api.call("/apis/example.com/v1/namespaces/default/widgetz")).code, 404);
 });
+
+const policies = [
+  { policy: "Strict", code: 400, warning: undefined },
+  { policy: "Warn", code: 201, warning: '299 - "unknown field \\"spec.odd\\"", 299 - "unknown field \\"more\\""' },
+  { policy: "", code: 201, warning: '299 - "unknown field \\"spec.odd\\"", 299 - "unknown field \\"more\\""' },
+  { policy: "Ignore", code: 201, warning: undefined },
+  { policy: "Loud", code: 400, warning: undefined },
+];
+
+for (const { policy, code, warning } of policies) {
+  test(`tells of unknown fields as fieldValidation=${policy} asks`, async () => {
+    count += 1;
+    const body = { metadata: { name: `w${count}` }, spec: { size: 1, odd: 1 }, more: 2 };
+    const reply = await api.call(`${widgets}?fieldValidation=${policy}`, { method: "POST", body });
+    assert.deepEqual([reply.code, reply.headers["warning"]], [code, warning]);
+    if (policy !== "Strict") return;
+    const want =
+      'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.odd", unknown field "more"';
+    assert.equal(String(reply.body["message"]), want);
+  });
+}

@@ -3,6 +3,7 @@
  */
 import type { Clock, Logger } from "../../base/index.ts";
 import type { Admission } from "./admission.ts";
+import type { UnknownFields } from "./field-validation.ts";
 import type { Registry } from "./registry.ts";
 import type { Store } from "./store.ts";
 
@@ -25,6 +26,8 @@ export interface ApiContext {
   readonly log: Logger;
   /** Undefined while no kubelet stand-in is there to ask. */
   readLogs: ReadLogs | undefined;
+  /** How the client of a request wants to hear of unknown fields; the server's own writes hear nothing. */
+  readonly unknownFields?: UnknownFields;
   /** Asks webhooks about the writes of a request; without it, as for the server's own writes, none are asked. */
   readonly admission?: Admission;
 }

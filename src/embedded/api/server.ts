@@ -11,6 +11,7 @@ import type { KubeConnection } from "../../kube/index.ts";
 import { withAdmission } from "./admission.ts";
 import type { Answer } from "./answer.ts";
 import { textAnswer } from "./answer.ts";
+import { metricsText, RequestCounts } from "./api-metrics.ts";
 import { mediaType, readBody } from "./body.ts";
 import type { ApiContext, ReadLogs } from "./context.ts";
 import { followDefinitions } from "./custom-types.ts";
@@ -142,6 +143,7 @@ class Front {
   readonly #context: ApiContext;
   readonly #hub: WatchHub;
   readonly #tokenDigest: Buffer;
+  readonly #counts = new RequestCounts();
   requests = 0;
 
   constructor(context: ApiContext, hub: WatchHub, token: string) {
@@ -153,6 +155,8 @@ class Front {
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests += 1;
     const warnings: string[] = [];
+    const { method = "GET", url = "/" } = request;
+    response.once("close", () => this.#counts.add(this.#context.registry, { method, url }, response.statusCode));
     try {
       const answer = await this.#answer(request, warnings);
       warn(response, warnings);
@@ -172,18 +176,26 @@ class Front {
     if (!this.#isAuthorised(request)) throw unauthorized();
     const method = request.method ?? "GET";
     const accept = request.headers.accept ?? "";
+    if (url.pathname === "/metrics" && method === "GET") return textAnswer(this.#metrics());
     const meta = answerMeta(this.#context, { method, segments, accept });
     if (meta !== undefined) return meta;
     const path = parseResourcePath(segments, this.#context.registry);
     const body = method === "GET" ? Buffer.alloc(0) : await readBody(request);
     const asked = { method, path, query: url.searchParams, accept, mediaType: mediaType(request), body };
-    return await withAdmission(this.#context, warnings, (context) => answerResource(context, asked));
+    const unknownFields = { policy: url.searchParams.get("fieldValidation") ?? "", warnings };
+    return await withAdmission({ ...this.#context, unknownFields }, warnings, (context) =>
+      answerResource(context, asked),
+    );
   }
 
   #isAuthorised(request: IncomingMessage): boolean {
     const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
     // Digests are of one length, and comparing them takes the same time whatever they are.
     return token !== undefined && timingSafeEqual(digest(token), this.#tokenDigest);
+  }
+
+  #metrics(): string {
+    return metricsText(this.#context, { requests: this.#counts, openWatches: this.#hub.open });
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {

@@ -16,6 +16,7 @@ import {
   notFound,
   staleObject,
 } from "./errors.ts";
+import { noteUnknownFields } from "./field-validation.ts";
 import {
   type Json,
   type JsonObject,
@@ -52,6 +53,7 @@ export interface WriteOptions {
 export function createObject(context: ApiContext, target: Target, body: JsonObject, options: WriteOptions): Version {
   const { type, namespace } = target;
   assertShape(type, body);
+  noteUnknownFields(context.unknownFields, type, body);
   const named = startObject(context, { ...target, name: textAt(body, "metadata", "name") }, assertKind(type, body));
   const name = textAt(named, "metadata", "name");
   assertNamespaceOpen(context, target, name);
@@ -170,6 +172,7 @@ export function updateObject(
   const old = findObject(context, target);
   const proposed = assertKind(type, { ...change(servedAs(type, old.object)) });
   assertShape(type, proposed);
+  noteUnknownFields(context.unknownFields, type, proposed);
   assertSameObject(target, proposed, old);
   const merged = mergeParts(type, proposed, { old: old.object, part: options.part });
   const { defaults, faults } = rulesOf(type);
