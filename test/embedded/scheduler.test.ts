@@ -183,6 +183,101 @@ test("a scheduler that starts anew tells nothing twice", async () => {
   assert.equal(server.stats.revision, revision);
 });
 
+test("a more important pod gets its place once the lesser has gone, and both are told", async () => {
+  await createNode("a", 1);
+  await createPod("lesser", 1);
+  startScheduler();
+  await until("it is bound", async () => (await nodeOf("lesser")) === "a");
+  await createPod("urgent", 1, { priorityClassName: "system-cluster-critical" });
+  await settled();
+  const urgent = await client.get<Pod>(resources.pods, { name: "urgent" });
+  assert.equal(urgent.status?.nominatedNodeName, "a");
+  const told = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.";
+  assert.ok((await eventsOf("urgent")).includes(`Warning FailedScheduling: ${told}`));
+  const lesser = await client.get<Pod>(resources.pods, { name: "lesser" });
+  assert.notEqual(lesser.metadata.deletionTimestamp, undefined);
+  assert.equal(lesser.metadata.deletionGracePeriodSeconds, 30);
+  const { lastTransitionTime, ...target } = lesser.status?.conditions?.find(
+    ({ type }) => type === "DisruptionTarget",
+  ) ?? { lastTransitionTime: "" };
+  assert.match(lastTransitionTime ?? "", /^\d{4}-/);
+  assert.deepEqual(target, {
+    type: "DisruptionTarget",
+    status: "True",
+    reason: "PreemptionByScheduler",
+    message: "default-scheduler: preempting to accommodate a higher priority pod",
+  });
+  const preempted = `Normal Preempted: Preempted by pod ${urgent.metadata.uid} on node a`;
+  assert.deepEqual(
+    (await eventsOf("lesser")).filter((text) => text.includes("Preempted")),
+    [preempted],
+  );
+  // Only the kubelet ends a pod on a node, and there is none here.
+  await client.delete(resources.pods, { name: "lesser" }, { gracePeriodSeconds: 0 });
+  await until("the place is taken", async () => (await nodeOf("urgent")) === "a");
+});
+
+test("a budget decides which of two goes", async () => {
+  await createNode("a", 2);
+  for (const [name, app] of [
+    ["kept", "kept"],
+    ["other", "other"],
+  ] as const) {
+    const containers = [{ name: "main", image: "train", resources: { limits: { [gpu]: "1" } } }];
+    const metadata = { name, namespace: "default", labels: { app } };
+    await client.create<Pod>(resources.pods, { apiVersion: "v1", kind: "Pod", metadata, spec: { containers } });
+  }
+  const budgets = { group: "policy", version: "v1", plural: "poddisruptionbudgets", namespaced: true } as const;
+  const type: ResourceType = { ...budgets, kind: "PodDisruptionBudget" };
+  const metadata = { name: "keep", namespace: "default" };
+  const spec = { minAvailable: 1, selector: { matchLabels: { app: "kept" } } };
+  await client.create<KubeObject & { spec: unknown }>(type, {
+    apiVersion: "policy/v1",
+    kind: type.kind,
+    metadata,
+    spec,
+  });
+  startScheduler();
+  await until("both are bound", async () => (await podsNow()).every((pod) => pod.spec.nodeName === "a"));
+  await createPod("urgent", 1, { priorityClassName: "system-cluster-critical" });
+  await settled();
+  await client.delete(type, metadata);
+  const going = (await podsNow()).filter((pod) => pod.metadata.deletionTimestamp !== undefined);
+  assert.deepEqual(
+    going.map((pod) => pod.metadata.name),
+    ["other"],
+  );
+});
+
+test("a gated pod is told so, without an event, and holds up nobody", async () => {
+  await createNode("a", 1);
+  await createPod("gated", 1, { schedulingGates: [{ name: "example.com/quota" }] });
+  startScheduler();
+  await createPod("free", 1);
+  await until("the other is bound", async () => (await nodeOf("free")) === "a");
+  await settled();
+  const gated = await client.get<Pod>(resources.pods, { name: "gated" });
+  const condition = scheduled(gated);
+  assert.equal(condition?.reason, "SchedulingGated");
+  assert.equal(condition?.message, "Scheduling is blocked due to non-empty scheduling gates");
+  assert.deepEqual(await eventsOf("gated"), []);
+});
+
+test("a pod waits for company, and follows when a bound pod's label makes it welcome", async () => {
+  await createNode("a", 4);
+  await createPod("host", 1);
+  const term = { labelSelector: { matchLabels: { app: "db" } }, topologyKey: "zone" };
+  const affinity = { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } };
+  await createPod("guest", 1, { affinity });
+  startScheduler();
+  await settled();
+  const [told] = await eventsOf("guest");
+  assert.match(told ?? "", /1 node\(s\) didn't match pod affinity rules\. preemption: .* is not helpful/);
+  await client.mergePatch(resources.nodes, { name: "a" }, { metadata: { labels: { zone: "z" } } });
+  await client.mergePatch(resources.pods, { name: "host" }, { metadata: { labels: { app: "db" } } });
+  await until("it is bound", async () => (await nodeOf("guest")) === "a");
+});
+
 /** The client, but `bind` decides how a binding goes. */
 function withBinding(bind: (send: () => Promise<void>) => Promise<void>): KubeApi {
   return {
@@ -336,6 +431,7 @@ test("whatever comes and goes, no node gives more than it has, and nobody waits 
         await leftOver();
       }
       await until("nobody waits who would fit", async () => {
+        await endEvicted();
         const most = Math.max(...(await leftOver()).values());
         const waiting = (await podsNow()).filter((pod) => pod.spec.nodeName === undefined && !isDone(pod));
         return scheduler?.idle() === true && waiting.every((pod) => wish(pod) > most && isTold(pod));
@@ -346,6 +442,14 @@ test("whatever comes and goes, no node gives more than it has, and nobody waits 
     { numRuns: 15 },
   );
 });
+
+/** What the kubelet does with pods whose deletion has begun. */
+async function endEvicted(): Promise<void> {
+  for (const { metadata } of await podsNow()) {
+    if (metadata.deletionTimestamp === undefined) continue;
+    await client.delete(resources.pods, metadata, { gracePeriodSeconds: 0 });
+  }
+}
 
 function isDone(pod: Pod): boolean {
   return pod.status?.phase === "Succeeded";

@@ -5,7 +5,7 @@
  * unknown, which is what ended pods and those of other schedulers are.
  */
 import type { Node, Pod } from "../../kube/index.ts";
-import { displace, type NodeState, nodeState, place } from "./node-state.ts";
+import { addUsed, displace, type NodeState, nodeState, place } from "./node-state.ts";
 import { hasEnded, isWaiting, type PodFacts, podFacts, uidOf, type WaitingPod, waitingPod } from "./pod-facts.ts";
 
 interface Placed {
@@ -146,13 +146,19 @@ export class ClusterState {
   nominate(uid: string, nodeName: string | undefined): void {
     const before = this.#nominations.get(uid);
     if (before === nodeName) return;
-    if (before !== undefined) this.#nodes.get(before)?.nominated.delete(uid);
+    if (before !== undefined) {
+      const old = this.#nodes.get(before);
+      this.#touch(old);
+      old?.nominated.delete(uid);
+    }
     this.#nominations.delete(uid);
     this.#changes += 1;
     const facts = this.#waiting.get(uid)?.facts;
     if (nodeName === undefined || facts === undefined) return;
     this.#nominations.set(uid, nodeName);
-    this.#nodes.get(nodeName)?.nominated.set(uid, facts);
+    const state = this.#nodes.get(nodeName);
+    this.#touch(state);
+    state?.nominated.set(uid, facts);
   }
 
   nominatedNode(uid: string): string | undefined {
@@ -175,11 +181,15 @@ export class ClusterState {
     return this.#leaving.size > 0;
   }
 
-  /** Adds to or takes from a node's sums only: for trying what would be, undone by the opposite and the old version. */
-  shift(facts: PodFacts, state: NodeState, by: 1 | -1): void {
-    state.version = ++this.#lastVersion;
-    if (by === 1) place(state, facts);
-    else displace(state, facts);
+  /** Changes a node's sums only: for trying what would be. Undone by the opposite and the old version. */
+  try(facts: PodFacts, state: NodeState, by: 1 | -1): void {
+    this.#touch(state);
+    addUsed(state, facts, by);
+  }
+
+  #touch(state: NodeState | undefined): void {
+    this.#lastVersion += 1;
+    if (state !== undefined) state.version = this.#lastVersion;
   }
 
   /** Forgets where the pod is. */
@@ -193,7 +203,8 @@ export class ClusterState {
     this.#placed.delete(uid);
     this.#withAffinity.delete(uid);
     const state = this.#nodes.get(placed.nodeName);
-    if (state !== undefined) this.shift(placed.facts, state, -1);
+    this.#touch(state);
+    if (state !== undefined) displace(state, placed.facts);
   }
 
   #put(facts: PodFacts, nodeName: string): void {
@@ -202,7 +213,8 @@ export class ClusterState {
     this.#placed.set(facts.uid, placed);
     if (facts.hasAffinity) this.#withAffinity.set(facts.uid, placed);
     const state = this.#nodes.get(nodeName);
-    if (state !== undefined) this.shift(facts, state, 1);
+    this.#touch(state);
+    if (state !== undefined) place(state, facts);
   }
 
   #wait(pod: Pod): void {

@@ -9,6 +9,8 @@ export interface NodeState {
   readonly name: string;
   readonly node: Node;
   readonly allocatable: ResourceAmounts;
+  /** The devices and other counted things among what is allocatable. */
+  readonly extended: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   /** What the pods on it ask for; `pods` counts them. Kept up with every pod that comes and goes. */
   readonly used: Map<string, number>;
@@ -16,7 +18,7 @@ export interface NodeState {
   readonly pods: Map<string, PodFacts>;
   /** Pods for which others were evicted here, and that will come once those have gone; by UID. */
   readonly nominated: Map<string, PodFacts>;
-  /** Differs after every change of pods: equal versions mean equal sums. */
+  /** Differs after every change of sums or of pods nominated: what was found at an equal version still holds. */
   version: number;
 }
 
@@ -27,24 +29,28 @@ const slack = 1e-6;
 export function nodeState(node: Node, version: number): NodeState {
   const { name, labels = {} } = node.metadata;
   const allocatable = amountsOf(node.status?.allocatable);
-  return { name, node, allocatable, labels, used: new Map(), pods: new Map(), nominated: new Map(), version };
+  const extended = [...allocatable.keys()].filter(isExtended);
+  const pods = { used: new Map(), pods: new Map(), nominated: new Map() };
+  return { name, node, allocatable, extended, labels, ...pods, version };
 }
 
 /** Counts the pod as one of the node's. */
 export function place(state: NodeState, facts: PodFacts): void {
   state.pods.set(facts.uid, facts);
-  for (const [resource, amount] of facts.wanted) state.used.set(resource, (state.used.get(resource) ?? 0) + amount);
+  addUsed(state, facts, 1);
 }
 
 /** Takes back what `place` counted. */
 export function displace(state: NodeState, facts: PodFacts): void {
   state.pods.delete(facts.uid);
+  addUsed(state, facts, -1);
   // An empty node begins anew, so that what sums of fractions are off by does not pile up.
-  if (state.pods.size === 0) {
-    state.used.clear();
-    return;
-  }
-  for (const [resource, amount] of facts.wanted) state.used.set(resource, (state.used.get(resource) ?? 0) - amount);
+  if (state.pods.size === 0) state.used.clear();
+}
+
+/** Changes the sums only. */
+export function addUsed({ used }: NodeState, { wanted }: PodFacts, by: 1 | -1): void {
+  for (const [resource, amount] of wanted) used.set(resource, (used.get(resource) ?? 0) + by * amount);
 }
 
 /** What is still free of a resource; below zero when more is held than there is. */
@@ -58,6 +64,6 @@ export function exceeds(amount: number, limit: number): boolean {
 }
 
 /** Whether a resource is a device or another counted thing that no node has by itself. */
-export function isExtended(resource: string): boolean {
+function isExtended(resource: string): boolean {
   return resource.includes("/") && !resource.startsWith("kubernetes.io/");
 }

@@ -15,8 +15,23 @@ interface NodeEntry {
   readonly fixedRating: FixedRating;
   version: number;
   shortage: NodeObstacle | undefined;
-  room: RoomRating;
+  /** `undefined` until it is asked for. */
+  room: RoomRating | undefined;
 }
+
+/** A node that takes the pod once these have gone. */
+export interface Candidate {
+  readonly state: NodeState;
+  /** The most important first; never empty, and all of lower priority than the pod. */
+  readonly victims: readonly PodFacts[];
+  /** How many of them a disruption budget would keep. */
+  readonly violations: number;
+}
+
+/** What one node offers a pod that would evict others, or why it is of no use. */
+export type Search =
+  | { readonly kind: "candidate"; readonly candidate: Candidate }
+  | { readonly kind: "none"; readonly reasons: readonly string[] };
 
 /** How the other pods lie for pods alike. */
 interface Views {
@@ -27,14 +42,13 @@ interface Views {
 /** How many templates are remembered at a time; a thousand nodes take some 100 kB for each. */
 const remembered = 64;
 
-const noRoom: RoomRating = { otherDevices: 0, sameDevices: 0, leastAllocated: 0 };
-
 /** Belongs to one pass, during which nodes and namespaces stay as they are. */
 export class PassMemory {
   readonly #state: ClusterState;
   readonly #hasAffinity: boolean;
   readonly #entries = new Map<string, Map<string, NodeEntry>>();
   readonly #views = new Map<string, Views>();
+  readonly #searches = new Map<string, Map<string, { readonly version: number; readonly search: Search }>>();
   /** What was told of pods that waited, by what they are like, while nothing changed. */
   readonly #refused = new Map<string, { readonly changes: number; readonly message: string }>();
 
@@ -59,24 +73,27 @@ export class PassMemory {
    * with and without them, as in kube-scheduler's `RunFilterPluginsWithNominatedPods`.
    */
   obstacleBesideNominated(waiting: WaitingPod, state: NodeState): NodeObstacle | undefined {
+    const alone = this.obstacle(waiting, state);
+    if (alone !== undefined || state.nominated.size === 0) return alone;
     const { uid, priority } = waiting.facts;
     const before = [...state.nominated.values()].filter((one) => one.uid !== uid && one.priority >= priority);
-    if (before.length === 0) return this.obstacle(waiting, state);
+    if (before.length === 0) return undefined;
     return this.trying(state, () => {
       for (const one of before) this.shift(one, state, 1);
       const obstacle = this.obstacle(waiting, state);
       for (const one of before) this.shift(one, state, -1);
-      return obstacle ?? this.obstacle(waiting, state);
+      return obstacle;
     });
   }
 
   /** How good a node is that has no obstacle. */
   rating(waiting: WaitingPod, state: NodeState): Rating {
-    const { fixedRating: fixed, room } = this.#entry(waiting, state);
+    const entry = this.#entry(waiting, state);
+    entry.room ??= roomRating(waiting.facts, state);
     const views = this.#viewsOf(waiting);
     return {
-      fixed,
-      room,
+      fixed: entry.fixedRating,
+      room: entry.room,
       near: views?.interPod.preference(state) ?? 0,
       spreadCost: views?.spread?.cost(state) ?? 0,
     };
@@ -90,7 +107,7 @@ export class PassMemory {
 
   /** Lets a pod come or go for a trial; the caller undoes it by the opposite. */
   shift(facts: PodFacts, state: NodeState, by: 1 | -1): void {
-    this.#state.shift(facts, state, by);
+    this.#state.try(facts, state, by);
     this.#tellViews(facts, state, by);
   }
 
@@ -100,6 +117,24 @@ export class PassMemory {
     const result = trial();
     state.version = version;
     return result;
+  }
+
+  /** `find`, or what it found for a pod like this one while the node was the same; not where other nodes count too. */
+  searching(waiting: WaitingPod, state: NodeState, find: () => Search): Search {
+    // A pod for which a place is kept here does not count itself, others like it do.
+    if (this.#viewsOf(waiting) !== undefined || state.nominated.has(waiting.facts.uid)) return find();
+    let found = this.#searches.get(waiting.fullKey);
+    if (found === undefined) {
+      bounded(this.#searches);
+      found = new Map();
+      this.#searches.set(waiting.fullKey, found);
+    }
+    let known = found.get(state.name);
+    if (known?.version !== state.version) {
+      known = { version: state.version, search: find() };
+      found.set(state.name, known);
+    }
+    return known.search;
   }
 
   /** What a pod like this one was told since the cluster last changed. */
@@ -131,13 +166,13 @@ export class PassMemory {
       const { node } = state;
       const fixed = fixedObstacle(facts.pod, node);
       const rating = fixedRating(facts.pod, node);
-      entry = { fixed, fixedRating: rating, version: -1, shortage: undefined, room: noRoom };
+      entry = { fixed, fixedRating: rating, version: -1, shortage: undefined, room: undefined };
       entries.set(state.name, entry);
     }
     if (entry.version !== state.version && entry.fixed === undefined) {
       entry.version = state.version;
       entry.shortage = shortage(facts, state);
-      if (entry.shortage === undefined) entry.room = roomRating(facts, state);
+      entry.room = undefined;
     }
     return entry;
   }

@@ -5,17 +5,8 @@ import { type DisruptionBudget, violatingPods } from "./budgets.ts";
 import type { ClusterState } from "./cluster-state.ts";
 import type { Refusal } from "./fit-error.ts";
 import type { NodeState } from "./node-state.ts";
-import type { PassMemory } from "./pass-memory.ts";
+import type { Candidate, PassMemory, Search } from "./pass-memory.ts";
 import type { PodFacts, WaitingPod } from "./pod-facts.ts";
-
-/** A node that takes the pod once these have gone. */
-export interface Candidate {
-  readonly state: NodeState;
-  /** The most important first; never empty, and all of lower priority than the pod. */
-  readonly victims: readonly PodFacts[];
-  /** How many of them a disruption budget would keep. */
-  readonly violations: number;
-}
 
 /** Either somebody is evicted, or why nobody is, node by node or in one sentence for all. */
 export type Preemption =
@@ -51,7 +42,7 @@ export function findPreemption(request: PreemptionRequest): Preemption {
       reasons.push("Preemption is not helpful for scheduling");
       continue;
     }
-    const found = victimsOn(node, request);
+    const found = request.memory.searching(waiting, node, () => victimsOn(node, request));
     if (found.kind === "candidate") candidates.push(found.candidate);
     else reasons.push(...found.reasons);
     if (candidates.length >= enough) break;
@@ -77,10 +68,6 @@ function ineligibility({ waiting, refusals, state }: PreemptionRequest): string 
   const stillGoing = pods.some((one) => one.priority < facts.priority && state.isLeaving(one));
   return stillGoing ? "not eligible due to a terminating pod on the nominated node." : undefined;
 }
-
-type Search =
-  | { readonly kind: "candidate"; readonly candidate: Candidate }
-  | { readonly kind: "none"; readonly reasons: readonly string[] };
 
 /**
  * The fewest, least important victims on one node: all that are less important go, and as many as possible come back, those

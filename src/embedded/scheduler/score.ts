@@ -8,7 +8,7 @@
  * LeastAllocated); the first by name.
  */
 import { type Node, type Pod, preferenceWeight, untoleratedTaints } from "../../kube/index.ts";
-import { freeOf, isExtended, type NodeState } from "./node-state.ts";
+import { freeOf, type NodeState } from "./node-state.ts";
 import type { PodFacts } from "./pod-facts.ts";
 
 /** What the node itself has for or against it. */
@@ -46,8 +46,7 @@ export function fixedRating(pod: Pod, node: Node): FixedRating {
 export function roomRating({ wanted }: PodFacts, state: NodeState): RoomRating {
   let otherDevices = 0;
   let sameDevices = 0;
-  for (const resource of state.allocatable.keys()) {
-    if (!isExtended(resource)) continue;
+  for (const resource of state.extended) {
     const free = Math.max(0, freeOf(state, resource));
     if (wanted.some(([name]) => name === resource)) sameDevices += free;
     else otherDevices += free;
