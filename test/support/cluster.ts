@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { findingLine, silentLogger, systemClock } from "../../src/base/index.ts";
+import { errorText, findingLine, silentLogger, systemClock, TrancheError } from "../../src/base/index.ts";
 import { formatReport } from "../../src/cli/report/format.ts";
 import { applyManifests } from "../../src/cli/up/apply.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../../src/cli/up/cluster.ts";
@@ -10,7 +10,7 @@ import { sortManifests } from "../../src/cli/up/declared.ts";
 import { readState, settle } from "../../src/cli/up/settle.ts";
 import { readManifests } from "../../src/config/index.ts";
 import type { Gpu } from "../../src/gpu/index.ts";
-import { buildReport, type Report } from "../../src/insight/index.ts";
+import { buildReport, type NodeSnapshot, type Report } from "../../src/insight/index.ts";
 import {
   type ConfigMap,
   hasStatus,
@@ -21,6 +21,7 @@ import {
   type Pod,
   resources,
 } from "../../src/kube/index.ts";
+import { PodResourcesClient } from "../../src/kubelet/index.ts";
 import { manifestText, operatorNamespace } from "./manifests.ts";
 import { temporaryDirectory } from "./temporary.ts";
 import { until } from "./until.ts";
@@ -126,9 +127,21 @@ export class TestCluster {
   /** Waits until the agent has acted upon the config and the state label says `state`. */
   async migBecomes(config: string, state: string, node?: string): Promise<void> {
     await until(`config ${config} is ${state}`, async () => {
-      const { migLabel, migConfig } = await this.node(node).agent.snapshot();
-      return migLabel === config && migConfig?.state === state && (await this.migState(node)) === state;
+      if ((await this.migState(node)) !== state) return false;
+      const { migLabel, migConfig } = await this.snapshot(node);
+      return migLabel === config && migConfig?.state === state;
     });
+  }
+
+  /** What the node's agent knows; waits while the kubelet is away. */
+  async snapshot(node?: string): Promise<NodeSnapshot> {
+    const { agent } = this.node(node);
+    return until("the kubelet answers", () =>
+      agent.snapshot().catch((error: unknown) => {
+        if (error instanceof TrancheError && error.retryable) return undefined;
+        throw error;
+      }),
+    );
   }
 
   /** What the node offers of the resource, as the API shows it. */
@@ -139,6 +152,20 @@ export class TestCluster {
 
   async offers(resource: string, count: number, node?: string): Promise<void> {
     await until(`${count} of ${resource}`, async () => (await this.allocatable(resource, node)) === count);
+  }
+
+  /** Waits until the kubelet of the node can hand out so many devices, given away or not. */
+  async kubeletShows(resource: string, count: number, node?: string): Promise<void> {
+    const socketPath = join(this.nodeRoot(node), "pod-resources", "kubelet.sock");
+    const client = new PodResourcesClient({ socketPath, clock: systemClock, signal: new AbortController().signal });
+    try {
+      await until(`the kubelet shows ${count} of ${resource}`, async () => {
+        const shown = await client.allocatable().catch(() => new Map<string, readonly string[]>());
+        return (shown.get(resource) ?? []).length === count;
+      });
+    } finally {
+      client.close();
+    }
   }
 
   async setConfigMap(name: string, data: Record<string, string>): Promise<void> {
@@ -168,10 +195,13 @@ export class TestCluster {
 
   /** Everything there is to see, for a failed test. */
   async description(): Promise<string> {
-    const report = formatReport(buildReport({ ...(await readState(this.cluster)), findings: [] }), "wide");
+    const report = readState(this.cluster).then(
+      (state) => formatReport(buildReport({ ...state, findings: [] }), "wide"),
+      (error: unknown) => `the cluster cannot be read: ${errorText(error)}`,
+    );
     const { items } = await this.client.list<KubeEvent>(resources.events);
     const events = items.map((one) => `${one.involvedObject.name} ${one.reason}: ${one.message}`);
-    return `${report}\n\nevents:\n${events.join("\n")}`;
+    return `${await report}\n\nevents:\n${events.join("\n")}`;
   }
 }
 
@@ -213,9 +243,7 @@ export async function withCluster(
     assert.deepEqual(refused.map(findingLine), []);
     await body(cluster);
   } catch (error) {
-    const description = await cluster.description().catch((failure: unknown) => `not to be read: ${failure}`);
-    const text = error instanceof Error ? error.message : String(error);
-    throw new Error(`${text}\n\n${description}`, { cause: error });
+    throw new Error(`${errorText(error)}\n\n${await cluster.description()}`, { cause: error });
   } finally {
     await started.value.stop();
   }
