@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { until } from "../support/until.ts";
 import { type KubectlCluster, startKubectlCluster } from "./support/kubectl-cluster.ts";
-import { rows, type Step } from "./support/kubectl-rows.ts";
+import { readingRows } from "./support/kubectl-reading.ts";
+import type { Step } from "./support/kubectl-steps.ts";
+import { writingRows } from "./support/kubectl-writing.ts";
 
 suite("kubectl", { concurrency: 4 }, () => {
   let world: KubectlCluster;
@@ -13,7 +15,7 @@ suite("kubectl", { concurrency: 4 }, () => {
     world = await startKubectlCluster();
   });
   after(() => world.stop());
-  for (const { name, steps } of rows) {
+  for (const { name, steps } of [...readingRows, ...writingRows]) {
     test(name, async () => {
       for (const step of steps) await obey(world, step);
     });
