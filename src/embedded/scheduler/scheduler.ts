@@ -22,8 +22,9 @@ import {
 import { type DisruptionBudget, disruptionBudgets } from "./budgets.ts";
 import { ClusterState } from "./cluster-state.ts";
 import { evictVictim } from "./eviction.ts";
+import { isPlaced, nodeChanged, podChanged } from "./helpful-change.ts";
 import { type Decision, decide } from "./pass.ts";
-import { defaultSchedulerName, hasEnded, isWaiting, uidOf } from "./pod-facts.ts";
+import { defaultSchedulerName, uidOf } from "./pod-facts.ts";
 import { tellingOf, tellingPatch } from "./told.ts";
 
 export interface SchedulerOptions {
@@ -231,7 +232,7 @@ export class Scheduler {
   }
 
   #seeNode(change: CacheChange<Node>): void {
-    if (change.type === "modified" && facts(change.previous) === facts(change.object)) return;
+    if (change.type === "modified" && !nodeChanged(change.previous, change.object)) return;
     if (change.type === "deleted") this.#state.removeNode(change.object.metadata.name);
     else this.#state.setNode(change.object);
     this.#ring();
@@ -240,20 +241,14 @@ export class Scheduler {
   #seePod(change: CacheChange<Pod>): void {
     const { object } = change;
     this.#count(change);
-    const placed = (object.spec.nodeName ?? "") !== "";
-    const asAssumed = this.#assumed.get(uidOf(object)) === object.spec.nodeName;
-    if (placed || change.type === "deleted") this.#forget(object);
+    const arrival = this.#assumed.get(uidOf(object)) === object.spec.nodeName ? "expected" : "news";
+    if (isPlaced(object) || change.type === "deleted") this.#forget(object);
     if (change.type === "modified") {
       const { previous } = change;
       // A pod that has come back under its name is another one.
-      const replaced = uidOf(previous) !== uidOf(object);
-      if (replaced) this.#forget(previous);
-      const freed = hasEnded(object) && !hasEnded(previous);
-      // Other pods' terms look at labels, and spreading does not count who is on the way out.
-      const meant = labelsOf(object) !== labelsOf(previous) || isGoing(object) !== isGoing(previous);
-      const moved = placed && (previous.spec.nodeName ?? "") === "" && !asAssumed;
-      const asks = isWaiting(object) && !(isWaiting(previous) && sameSpec(previous, object));
-      if (!replaced && !freed && !moved && !asks && !meant) return;
+      const isReplaced = uidOf(previous) !== uidOf(object);
+      if (isReplaced) this.#forget(previous);
+      else if (!podChanged(previous, object, arrival)) return;
     }
     this.#ring();
   }
@@ -287,22 +282,4 @@ export class Scheduler {
 function keyOf(decision: Exclude<Decision, { kind: "bind" }>): string {
   if (decision.kind === "gated") return "gated";
   return JSON.stringify([decision.message, decision.nominatedNode, decision.victims.map(uidOf)]);
-}
-
-function labelsOf({ metadata }: Pod): string {
-  return JSON.stringify(metadata.labels);
-}
-
-function isGoing({ metadata }: Pod): boolean {
-  return metadata.deletionTimestamp !== undefined;
-}
-
-/** What of a node scheduling depends on. */
-function facts({ metadata, spec, status }: Node): string {
-  const ready = status?.conditions?.find(({ type }) => type === "Ready")?.status;
-  return JSON.stringify([metadata.labels, spec, status?.allocatable, ready]);
-}
-
-function sameSpec(a: Pod, b: Pod): boolean {
-  return JSON.stringify(a.spec) === JSON.stringify(b.spec);
 }
