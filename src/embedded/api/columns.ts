@@ -233,6 +233,12 @@ function orNotApplicable(value: Json | undefined): string {
   return value === undefined || value === null ? "N/A" : String(value);
 }
 
+const webhookColumns: readonly Column[] = [
+  name,
+  column("Webhooks", (one) => listAt(one, "webhooks").length, integer),
+  age,
+];
+
 const columnTable: Readonly<Record<string, readonly Column[]>> = {
   "pods.": podColumns([name, age]),
   "nodes.": nodeColumns,
@@ -259,6 +265,8 @@ const columnTable: Readonly<Record<string, readonly Column[]>> = {
     name,
     column("Created At", (one) => textAt(one, "metadata", "creationTimestamp")),
   ],
+  "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhookColumns,
+  "validatingwebhookconfigurations.admissionregistration.k8s.io": webhookColumns,
   "clusterpolicies.nvidia.com": [name, column("Status", (one) => textAt(one, "status", "state")), age],
 };
 

@@ -36,7 +36,7 @@ export function schemasOf(types: readonly ApiType[], root: string): JsonObject {
 }
 
 function rootText(type: ApiType): TypeText | undefined {
-  if (type.definition !== undefined) return undefined;
+  if (type.definition !== undefined || type.view !== undefined) return undefined;
   const key = collectionKey(type);
   return Object.hasOwn(rootTypes, key) ? rootTypes[key] : undefined;
 }

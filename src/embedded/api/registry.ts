@@ -47,7 +47,7 @@ function pathKey(group: string, version: string, plural: string): string {
   return `${group}/${version}/${plural}`;
 }
 
-/** Names what is stored: all versions of a custom type share one collection. */
-export function collectionKey(type: { readonly group: string; readonly plural: string }): string {
-  return `${type.plural}.${type.group}`;
+/** Names what is stored: all versions of a custom type share one collection, and so do a type and its view. */
+export function collectionKey(type: Pick<ApiType, "group" | "plural" | "view">): string {
+  return type.view?.collection ?? `${type.plural}.${type.group}`;
 }

@@ -42,8 +42,12 @@ export function rendererFor(options: RenderOptions): Renderer {
 
 function objectRenderer(type: ApiType): Renderer {
   const apiVersion = apiVersionOf(type);
-  const text = (version: Version): string =>
-    version.object["apiVersion"] === apiVersion ? version.text : JSON.stringify({ ...version.object, apiVersion });
+  const text = (version: Version): string => {
+    if (type.view !== undefined) return JSON.stringify(type.view.show(version.object));
+    return version.object["apiVersion"] === apiVersion
+      ? version.text
+      : JSON.stringify({ ...version.object, apiVersion });
+  };
   const head = { kind: `${type.kind}List`, apiVersion };
   return {
     key: `object ${apiVersion}`,

@@ -3,6 +3,7 @@
  */
 import type { ResourceType } from "../../kube/index.ts";
 import type { CustomVersion } from "./custom-version.ts";
+import { eventView, type ObjectView } from "./event-view.ts";
 
 /** Paths below an object that this server serves. */
 export type Subresource = "status" | "binding" | "eviction" | "log";
@@ -21,6 +22,8 @@ export interface ApiType extends ResourceType {
   readonly custom: boolean;
   /** What a CustomResourceDefinition says of its objects; `undefined` for types without one. */
   readonly definition?: CustomVersion;
+  /** For a type that only shows another's objects under its own names. */
+  readonly view?: ObjectView;
 }
 
 interface Row {
@@ -31,6 +34,7 @@ interface Row {
   readonly clusterWide?: boolean;
   readonly custom?: boolean;
   readonly answeredOnly?: boolean;
+  readonly view?: ObjectView;
 }
 
 function row(groupVersion: string, kind: string, plural: string, more: Row = {}): ApiType {
@@ -48,6 +52,7 @@ function row(groupVersion: string, kind: string, plural: string, more: Row = {})
     counted: more.counted ?? false,
     stored: more.answeredOnly !== true,
     custom: more.custom ?? false,
+    ...(more.view === undefined ? {} : { view: more.view }),
   };
 }
 
@@ -100,6 +105,7 @@ export const builtInTypes: readonly ApiType[] = [
   row("batch/v1", "Job", "jobs", { categories: all, subresources: status, counted }),
   row("batch/v1", "CronJob", "cronjobs", { shortNames: ["cj"], categories: all, subresources: status, counted }),
   row("coordination.k8s.io/v1", "Lease", "leases"),
+  row("events.k8s.io/v1", "Event", "events", { shortNames: ["ev"], view: eventView }),
   row("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", {
     shortNames: ["pdb"],
     subresources: status,

@@ -33,7 +33,7 @@ export async function callWebhook(
   try {
     response = checkedResponse(await post(webhook, reviewOf(subject, uid)), uid);
   } catch (error) {
-    const why = errorText(error);
+    const why = error instanceof Error ? error.message : String(error);
     if (textAt(spec, "failurePolicy") !== "Ignore") {
       throw internalError(`failed calling webhook "${name}": failed to call webhook: ${why}`);
     }

@@ -52,6 +52,10 @@ export interface WriteOptions {
 /** Stores a new object; throws 400, 403, 404 for the namespace, 409 or 422. `target.name` is not looked at. */
 export function createObject(context: ApiContext, target: Target, body: JsonObject, options: WriteOptions): Version {
   const { type, namespace } = target;
+  const stored = storedTarget(context, target);
+  if (type.view !== undefined && stored !== target) {
+    return createObject(context, stored, type.view.store(assertKind(type, body)), options);
+  }
   assertShape(type, body);
   noteUnknownFields(context.unknownFields, type, body);
   const named = startObject(context, { ...target, name: textAt(body, "metadata", "name") }, assertKind(type, body));
@@ -75,6 +79,13 @@ export function createObject(context: ApiContext, target: Target, body: JsonObje
   const finalName = textAt(object, "metadata", "name");
   if (context.store.collection(key).find(namespace, finalName) !== undefined) throw alreadyExists(type, finalName);
   return options.dryRun ? new Version(object, 0) : context.store.create(key, object);
+}
+
+/** The same object as the type that it is stored as; the target itself for all types but views. */
+function storedTarget({ registry }: ApiContext, target: Target): Target {
+  const { view } = target.type;
+  const type = view === undefined ? undefined : registry.find(view.group, view.version, view.plural);
+  return type === undefined ? target : { ...target, type };
 }
 
 /** An object that a webhook patched, in its type's form again; throws 400. */
@@ -169,6 +180,12 @@ export function updateObject(
   options: UpdateOptions,
 ): Version {
   const { type } = target;
+  const { view } = type;
+  const stored = storedTarget(context, target);
+  if (view !== undefined && stored !== target) {
+    const changeStored = (old: JsonObject): JsonObject => view.store(assertKind(type, change(view.show(old))));
+    return updateObject(context, stored, changeStored, options);
+  }
   const old = findObject(context, target);
   const proposed = assertKind(type, { ...change(servedAs(type, old.object)) });
   assertShape(type, proposed);
