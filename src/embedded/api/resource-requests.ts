@@ -7,7 +7,7 @@ import { parseObject } from "./body.ts";
 import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
-import { badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
+import { type ApiError, badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
 import { followLog } from "./log-follow.ts";
@@ -44,7 +44,7 @@ export async function answerResource(context: ApiContext, request: ResourceReque
   const known = path.type.subresources.find((one) => one === path.subresource);
   switch (known) {
     case undefined:
-      throw noSuchPath();
+      throw refusedSubresource(path);
     case "status":
       return answerStatus(context, request, target);
     case "log":
@@ -64,6 +64,15 @@ function answerReview(request: ResourceRequest): Answer {
   if (path.name !== undefined) throw noSuchPath();
   if (method !== "POST") throw methodNotAllowed();
   return jsonAnswer(JSON.stringify(reviewed(path.type, bodyObject(request))), 201);
+}
+
+/** Ways into a running container, which a simulated one does not have. */
+function refusedSubresource({ type, subresource = "" }: ResourcePath): ApiError {
+  const isWayIn = collectionKey(type) === "pods." && ["exec", "attach", "portforward"].includes(subresource);
+  if (!isWayIn) return noSuchPath();
+  return badRequest(
+    `${subresource} is not there: containers of this cluster are simulated; kubectl logs tells what one does`,
+  );
 }
 
 function targetOf({ type, namespace }: ResourcePath, name: string): Target {

@@ -198,6 +198,21 @@ export const readingRows: readonly Row[] = [
     ],
   },
   {
+    name: "exec and port-forward, refused politely",
+    steps: [
+      {
+        run: "exec pod-a -- nvidia-smi",
+        code: 1,
+        err: [/^Error from server \(BadRequest\): exec is not there: containers of this cluster are simulated;/m],
+      },
+      {
+        run: "port-forward pod-a :80",
+        code: 1,
+        err: [/portforward is not there: containers of this cluster are simulated;/],
+      },
+    ],
+  },
+  {
     name: "api-resources",
     steps: [
       {
