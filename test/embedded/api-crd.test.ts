@@ -333,3 +333,13 @@ for (const { policy, code, warning } of policies) {
     assert.equal(String(reply.body["message"]), want);
   });
 }
+
+test("says that it does not evaluate rules in CEL, and keeps them", async () => {
+  const ruled = { type: "object", "x-kubernetes-validations": [{ rule: "self.spec.size > 1" }] };
+  const versions = [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: ruled } }];
+  const reply = await api.call(definitions, { method: "POST", body: definition("ruleds", "Ruled", { versions }) });
+  assert.equal(reply.code, 201);
+  assert.match(String(reply.headers["warning"]), /x-kubernetes-validations are kept, but .* not evaluate/);
+  const kept = reply.body["spec"]?.["versions"]?.["0"]?.["schema"]?.["openAPIV3Schema"];
+  assert.deepEqual(plain(kept), ruled);
+});
