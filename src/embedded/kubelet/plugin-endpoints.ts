@@ -5,7 +5,7 @@
  * registers again while its older stream still stands, that stream is closed and its end is not taken for the end of the
  * new one, as the kubelet does by looking clients up by name.
  */
-import { lstat, mkdir, readdir, unlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
 import {
@@ -179,10 +179,12 @@ export class PluginEndpoints {
   }
 }
 
-/** Only sockets right in the directory go; the checkpoint and whatever else lies there stays. */
+/**
+ * Only sockets right in the directory go; the checkpoint and whatever else lies there stays. Plugins run on while the
+ * kubelet starts and may take their own sockets away at the same moment.
+ */
 async function removeSockets(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    if ((await lstat(path)).isSocket()) await unlink(path);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isSocket()) await rm(join(directory, entry.name), { force: true });
   }
 }
