@@ -10,7 +10,7 @@ import { type Clock, errorText, type Finding, finding, type Logger, TrancheError
 import type { DevicePluginConfig } from "../config/index.ts";
 import type { GpuDriver } from "../gpu/index.ts";
 import type { MigConfigState, NodeSnapshot } from "../insight/index.ts";
-import { type KubeApi, KubeError } from "../kube/index.ts";
+import { type KubeApi, KubeError, type Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
 import { desiredState, MIG_CONFIG_LABEL } from "./desired.ts";
@@ -164,6 +164,7 @@ export class NodeAgent {
     const { node, driver } = this.#options;
     const desired = desiredState(inputs, await driver.list(), this.#lastGood);
     this.#lastGood = desired.pluginConfig;
+    const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
     const change = await this.#repartition.run(desired.wanted, signal);
     const gpus = await driver.list();
     const offered = offers({ gpus, config: desired.pluginConfig, settings: desired.settings, nodeName: node });
@@ -178,7 +179,7 @@ export class NodeAgent {
     if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(this.#mpsNotRun());
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
-    await this.#writer.writeState(inputs.node, migConfig?.state);
+    await this.#writer.writeState(registered, migConfig?.state);
     await this.#writer.writeFindings(inputs.node, findings);
     return {
       findings,
@@ -187,6 +188,17 @@ export class NodeAgent {
       pluginConfig: desired.pluginConfigName,
       retryInMs: confirmed ? change.retryInMs : RETRY_MS,
     };
+  }
+
+  /**
+   * Takes back what was told of the config before, as soon as there is another one: whoever sets the label and then
+   * waits for success must not find that of the last config. Returns the node as it is then.
+   */
+  async #acknowledge(registered: Node, name: string | undefined): Promise<Node> {
+    if (name === undefined || name === this.#turn.migConfig?.name) return registered;
+    const node = await this.#writer.writeState(registered, "pending");
+    this.#turn = { ...this.#turn, migConfig: { name, state: "pending" } };
+    return node;
   }
 
   /** The plan goes into an event as it was made, before anything is done. */

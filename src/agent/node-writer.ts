@@ -24,12 +24,12 @@ export class NodeWriter {
     this.#log = log;
   }
 
-  /** Sets the state label when it differs; `undefined` takes it away. */
-  async writeState(node: Node, state: MigConfigState | undefined): Promise<void> {
+  /** Sets the state label when it differs from the node's; `undefined` takes it away. Returns the node as it is then. */
+  async writeState(node: Node, state: MigConfigState | undefined): Promise<Node> {
     const before = node.metadata.labels?.[MIG_CONFIG_STATE_LABEL];
-    if (before === state) return;
+    if (before === state) return node;
     const patch = { metadata: { labels: { [MIG_CONFIG_STATE_LABEL]: state ?? null } } };
-    await this.#api.mergePatch(resources.nodes, { name: node.metadata.name }, patch);
+    return this.#api.mergePatch<Node>(resources.nodes, { name: node.metadata.name }, patch);
   }
 
   /**
