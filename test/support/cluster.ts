@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { errorText, findingLine, silentLogger, systemClock, TrancheError } from "../../src/base/index.ts";
+import { type Clock, errorText, findingLine, silentLogger, systemClock, TrancheError } from "../../src/base/index.ts";
 import { formatReport } from "../../src/cli/report/format.ts";
 import { applyManifests } from "../../src/cli/up/apply.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../../src/cli/up/cluster.ts";
@@ -210,12 +210,14 @@ export interface TestClusterOptions {
   readonly nodes?: readonly string[];
   /** Applied as `up` does: pods last, when the agents have had their first turn. */
   readonly objects?: readonly KubeObject[];
+  /** Of everything in the cluster; default the machine's own. */
+  readonly clock?: Clock;
 }
 
 /** Runs `body` with a cluster and stops it; when `body` fails, tells what the cluster looked like. */
 export async function withCluster(
   t: TestContext,
-  { nodes = [], objects = [] }: TestClusterOptions,
+  { nodes = [], objects = [], clock = systemClock }: TestClusterOptions,
   body: (cluster: TestCluster) => Promise<void>,
 ): Promise<void> {
   const manifests = readManifests([{ file: "test.yaml", text: manifestText(...objects) }]);
@@ -227,7 +229,7 @@ export async function withCluster(
     nodes: declared.value.nodes,
     port: undefined,
     stateDir,
-    clock: systemClock,
+    clock,
     log: silentLogger,
   });
   assert.ok(started.ok, JSON.stringify(started.findings));
