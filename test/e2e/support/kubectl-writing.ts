@@ -184,6 +184,27 @@ export const writingRows: readonly Row[] = [
     ],
   },
   {
+    name: "drain",
+    steps: [
+      { run: "create -f -", input: [pod("drained", { node: "node-l4" })] },
+      { run: "wait --for=condition=Ready pod/drained --timeout=20s" },
+      {
+        run: "drain node-l4",
+        code: 1,
+        out: [/^node\/node-l4 cordoned$/m],
+        err: [
+          /cannot delete cannot delete Pods that declare no controller \(use --force to override\): default\/drained/,
+        ],
+      },
+      {
+        run: "drain node-l4 --force --timeout=20s",
+        out: [/^evicting pod default\/drained$/m, /^pod\/drained evicted$/m, /^node\/node-l4 drained$/m],
+      },
+      { run: "get pod drained --ignore-not-found", out: [/^$/] },
+      { run: "get node node-l4", out: [/^node-l4 +Ready,SchedulingDisabled +<none> /m] },
+    ],
+  },
+  {
     name: "taint",
     steps: [
       { run: "taint node node-l40s team=ml:PreferNoSchedule", out: [/^node\/node-l40s tainted$/m] },
