@@ -1,4 +1,5 @@
 /** The embedded cluster: as much of Kubernetes as sharing GPUs needs, in one process. */
+export { builtInType } from "./api/built-in-type.ts";
 export type { LogOptions, ReadLogs } from "./api/context.ts";
 export { type ApiServer, type ApiServerOptions, type ApiServerStats, startApiServer } from "./api/server.ts";
 export { logReader } from "./kubelet/logs.ts";

@@ -3,6 +3,7 @@
  */
 import { type Finding, finding } from "../../base/index.ts";
 import type { Manifest } from "../../config/index.ts";
+import { builtInType } from "../../embedded/index.ts";
 import { type KubeApi, KubeError, type KubeObject, type ResourceType, resources } from "../../kube/index.ts";
 import { objectOf } from "./declared.ts";
 
@@ -25,7 +26,7 @@ export async function applyManifests(api: KubeApi, manifests: readonly Manifest[
   const findings = [...(await createNamespaces(api, manifests))];
   const rank = (one: Manifest): number => ORDER.get(one.kind) ?? MIDDLE;
   for (const manifest of manifests.toSorted((a, b) => rank(a) - rank(b))) {
-    const type = typeOf(manifest);
+    const type = builtInType(manifest.apiVersion, manifest.kind);
     if (type === undefined) {
       findings.push(notServed(manifest));
       continue;
@@ -70,13 +71,6 @@ async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): P
     findings.push(finding("namespace-created", subjectOf(manifest), message, { place: manifest.place, remedy }));
   }
   return findings;
-}
-
-function typeOf(manifest: Manifest): ResourceType | undefined {
-  const [version = "", group = ""] = manifest.apiVersion.split("/").reverse();
-  return Object.values(resources).find(
-    (type) => type.kind === manifest.kind && type.group === group && type.version === version,
-  );
 }
 
 function notServed(manifest: Manifest): Finding {

@@ -3,6 +3,7 @@
  */
 import { type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type ContentKind, configMapContents, type Manifest } from "../../config/index.ts";
+import { builtInType } from "../../embedded/index.ts";
 import type { ConfigMap, KubeObject, Pod } from "../../kube/index.ts";
 import { defaultFleet, parseNodeManifest, parseNodeOption, type SimulatedNode } from "./nodes.ts";
 
@@ -53,20 +54,9 @@ export function objectOf<T extends KubeObject>(manifest: Manifest): T {
   return { ...manifest.object, metadata: inNamespace } as unknown as T;
 }
 
-/** Kinds that the cluster serves without a namespace. */
-const CLUSTER_SCOPED = new Set([
-  "Namespace",
-  "Node",
-  "ClusterPolicy",
-  "CustomResourceDefinition",
-  "PriorityClass",
-  "RuntimeClass",
-  "ClusterRole",
-  "ClusterRoleBinding",
-]);
-
 function namespaceOf(manifest: Manifest): { readonly namespace?: string } {
-  return CLUSTER_SCOPED.has(manifest.kind) ? {} : { namespace: manifest.namespace ?? DEFAULT_NAMESPACE };
+  const namespaced = builtInType(manifest.apiVersion, manifest.kind)?.namespaced ?? true;
+  return !namespaced ? {} : { namespace: manifest.namespace ?? DEFAULT_NAMESPACE };
 }
 
 function isPodWithContainers({ apiVersion, kind, object }: Manifest): boolean {
