@@ -7,7 +7,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
 import { takeLock } from "./lock-file.ts";
 
@@ -48,8 +48,24 @@ export async function openStateDir(path: string | undefined, nodeNames: readonly
 
 async function makeDirectory(path: string | undefined): Promise<string> {
   if (path === undefined) return mkdtemp(join(tmpdir(), "tranche-"));
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makePath(resolve(path));
   return resolve(path);
+}
+
+/** As `mkdir -p`. Node's own recursive mkdir never ends below a directory that answers ENOENT, such as /proc. */
+async function makePath(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return;
+    if (!hasCode(error, "ENOENT") || dirname(path) === path) throw error;
+    await makePath(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 /** Locks the directory and clears what a process that was killed left there; tells why it cannot be used otherwise. */
