@@ -1,84 +1,128 @@
-/** `tranche up` as a process: it stays, lets in who has its kubeconfig, and ends cleanly on Ctrl-C. */
+/** `bin/tranche up` as users run it: it stays, a kubeconfig works, Ctrl-C ends it, and nothing is left behind. */
 import assert from "node:assert/strict";
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { load } from "js-yaml";
 import {
   connectionFromKubeconfig,
+  hasStatus,
   KubeClient,
   type KubeConnection,
+  type Node,
   type Pod,
   resources,
 } from "../../src/kube/index.ts";
-import { runTranche } from "../support/run-up.ts";
+import { everythingBelow, temporaryDirectory, writtenFiles } from "../support/temporary.ts";
+import { TrancheProcess } from "../support/tranche-process.ts";
 import { until } from "../support/until.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-let directory = "";
-before(async () => {
-  directory = await mkdtemp(join(tmpdir(), "up-"));
-});
-after(() => rm(directory, { recursive: true, force: true }));
+const quickStart = fileURLToPath(new URL("../../examples/quick-start.yaml", import.meta.url));
+const STAYS = /export KUBECONFIG=(\S+)/;
 
-interface Running {
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly stateDir: string;
-  errors(): string;
-  /** The exit code, or the signal that ended it. */
-  readonly ended: Promise<number | string | null>;
-}
-
-function start(name: string): Running {
-  const stateDir = join(directory, name);
-  const args = ["up", "-f", join(root, "examples/quick-start.yaml"), "--state-dir", stateDir];
-  const child = spawn(join(root, "bin/tranche"), args, { stdio: "pipe" });
-  const errors: string[] = [];
-  child.stderr.on("data", (chunk: Buffer) => errors.push(String(chunk)));
-  const ended = new Promise<number | string | null>((resolve) => {
-    child.once("exit", (code, signal) => resolve(code ?? signal));
-  });
-  return { child, stateDir, errors: () => errors.join(""), ended };
-}
-
-async function connection(stateDir: string): Promise<KubeConnection> {
-  const path = join(stateDir, "kubeconfig");
-  const text = await readFile(path, "utf8");
-  assert.equal((await stat(path)).mode & 0o777, 0o600);
-  const read = connectionFromKubeconfig(load(text));
-  assert.ok(read.ok);
+async function connectionOf(path: string): Promise<KubeConnection> {
+  const read = connectionFromKubeconfig(load(await readFile(path, "utf8")));
+  assert.ok(read.ok, JSON.stringify(read.findings));
   return read.value;
 }
 
-test("it stays, serves who has the kubeconfig and nobody else, and Ctrl-C leaves nothing behind", async () => {
-  const { child, stateDir, errors, ended } = start("stays");
-  await until("up says that it stays", () => errors().includes("The cluster stays up"), 20_000);
-  const known = await connection(stateDir);
-  const client = new KubeClient(known);
-  const pods = await client.list<Pod>(resources.pods);
-  await client.close();
-  assert.deepEqual(
-    pods.items.map((pod) => pod.status?.phase),
-    Array.from({ length: 8 }, () => "Running"),
-  );
-  const stranger = new KubeClient({ ...known, token: "guessed" });
-  await assert.rejects(stranger.list(resources.pods), { status: 401 });
-  await stranger.close();
-  const second = await runTranche(["up", "--state-dir", stateDir, "--once"]);
-  assert.equal(second.code, 1);
-  assert.match(second.progress, /state-dir-unusable/);
-  child.kill("SIGINT");
-  assert.equal(await ended, 0, errors());
-  assert.deepEqual(await readdir(stateDir), []);
+test("up stays with a kubeconfig that works and that only its user can read, until Ctrl-C", async (t) => {
+  const tranche = await TrancheProcess.start(t, "up", "-f", quickStart);
+  const kubeconfig = await tranche.says(STAYS);
+  assert.match(tranche.answer, /8 of 8 pods running/);
+  assert.equal((await stat(kubeconfig)).mode & 0o777, 0o600);
+
+  const connection = await connectionOf(kubeconfig);
+  const client = new KubeClient(connection);
+  const stranger = new KubeClient({ ...connection, token: "guessed" });
+  try {
+    const { items } = await client.list<Node>(resources.nodes);
+    assert.deepEqual(items.map((one) => one.metadata.name).sort(), ["node-a100", "node-t4"]);
+    await assert.rejects(stranger.list(resources.nodes), (error) => hasStatus(error, 401));
+    // It follows what is changed from outside.
+    await client.delete(resources.pods, { namespace: "default", name: "pod-d" });
+    await tranche.says(/pod default\/pod-d deleted/);
+  } finally {
+    await client.close();
+    await stranger.close();
+  }
+
+  tranche.signal("SIGINT");
+  assert.deepEqual(await tranche.end(), { code: 0, signal: null });
+  assert.deepEqual(await tranche.leftovers(), []);
+  const late = new KubeClient(connection);
+  await assert.rejects(late.list(resources.nodes));
+  await late.close();
 });
 
-test("Ctrl-C while it still settles ends it as cleanly", async () => {
-  const { child, stateDir, errors, ended } = start("early");
-  await until("the first sign of work", () => errors().includes("Repartition"), 20_000);
-  child.kill("SIGINT");
-  assert.equal(await ended, 0, errors());
-  assert.deepEqual(await readdir(stateDir), []);
+const moments = [
+  { name: "as soon as it says something", reached: (one: TrancheProcess) => one.progress !== "" },
+  {
+    name: "as soon as it has something on disk",
+    reached: async (one: TrancheProcess) => (await readdir(one.directory)).length > 0,
+  },
+  {
+    name: "when the first node has its sockets",
+    reached: async (one: TrancheProcess) => (await one.leftovers()).some((path) => path.endsWith("kubelet.sock")),
+  },
+  { name: "when the first pod is on a node", reached: (one: TrancheProcess) => /pod \S+ Running/.test(one.progress) },
+];
+for (const { name, reached } of moments) {
+  test(`Ctrl-C ends up in good order while it settles, ${name}`, async (t) => {
+    const tranche = await TrancheProcess.start(t, "up", "-f", quickStart);
+    await until(name, () => reached(tranche));
+    tranche.signal("SIGINT");
+    assert.deepEqual(await tranche.end(), { code: 0, signal: null }, tranche.progress);
+    assert.deepEqual(await tranche.leftovers(), []);
+  });
+}
+
+test("two clusters cannot share a state directory; the first runs on", async (t) => {
+  const stateDir = join(await temporaryDirectory(t), "state");
+  const args = ["up", "--node", "node-t4=T4", "--state-dir", stateDir];
+  const first = await TrancheProcess.start(t, ...args);
+  const kubeconfig = await first.says(STAYS);
+  assert.equal(kubeconfig, join(stateDir, "kubeconfig"));
+
+  const second = await TrancheProcess.start(t, ...args);
+  assert.deepEqual(await second.end(), { code: 1, signal: null });
+  assert.match(second.progress, /^error state-dir-unusable: .*\n.* is used by process \d+\n.*→ end that process/m);
+  assert.equal(second.answer, "");
+
+  const client = new KubeClient(await connectionOf(kubeconfig));
+  assert.equal((await client.list<Pod>(resources.pods)).items.length, 0);
+  await client.close();
+  first.signal("SIGTERM");
+  assert.deepEqual(await first.end(), { code: 0, signal: null });
+  assert.deepEqual(await everythingBelow(stateDir), []);
 });
+
+test("the state directory of a killed cluster can be used again", async (t) => {
+  const stateDir = join(await temporaryDirectory(t), "state");
+  const args = ["up", "--node", "node-t4=T4", "--state-dir", stateDir];
+  const killed = await TrancheProcess.start(t, ...args);
+  await killed.says(STAYS);
+  killed.signal("SIGKILL");
+  assert.deepEqual(await killed.end(), { code: null, signal: "SIGKILL" });
+  assert.ok((await everythingBelow(stateDir)).includes("lock"));
+  const next = await TrancheProcess.start(t, ...args, "--once");
+  assert.deepEqual(await next.end(), { code: 0, signal: null }, next.progress);
+  assert.deepEqual(await everythingBelow(stateDir), []);
+});
+
+const exits = [
+  { name: "0 after a report", args: ["up", "-f", quickStart, "--once"], code: 0, says: /^/ },
+  { name: "1 with a finding", args: ["up", "-f", "FILE"], code: 1, says: /^error yaml-syntax: FILE:2:\d+$/m },
+  { name: "2 with a wrong option", args: ["up", "--nodes", "a=T4"], code: 2, says: /unknown option '--nodes'/ },
+];
+for (const { name, args, code, says } of exits) {
+  test(`the process's exit code is ${name}`, async (t) => {
+    const [file = ""] = await writtenFiles(t, { "bad.yaml": "kind: Pod\n\tmetadata: {}\n" });
+    const tranche = await TrancheProcess.start(t, ...args.map((one) => one.replace("FILE", file)));
+    assert.deepEqual(await tranche.end(), { code, signal: null }, tranche.progress);
+    assert.match(tranche.progress.replaceAll(file, "FILE"), says);
+    assert.equal(tranche.answer !== "", code === 0);
+    assert.deepEqual(await tranche.leftovers(), []);
+  });
+}
