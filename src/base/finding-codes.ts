@@ -281,7 +281,7 @@ export const findingCodes = {
   "kubelet-behind": {
     severity: "warning",
     meaning:
-      "The kubelet does not show the devices it was sent, so nothing that depends on it is done and no success is reported.",
+      "The kubelet does not show the devices it was sent, or not yet what a pod holds, so nothing that depends on it is done and no success is reported.",
   },
   "kubelet-unreachable": {
     severity: "error",
