@@ -50,13 +50,13 @@ const mistakes: readonly Mistake[] = [
     name: "a profile that no GPU has",
     files: { "cluster.yaml": cut({ "1g.11gb": 7 }) },
     code: 1,
-    says: [/^error [a-z-]+: FILE:\d+:\d+$/m, /1g\.11gb/, /→ .*1g\.10gb/],
+    says: [/^error mig-profile-unknown: FILE:\d+:\d+$/m, /1g\.11gb/, /→ use 1g\.10gb/],
   },
   {
     name: "more instances than fit",
-    files: { "cluster.yaml": cut({ "3g.40gb": 3 }) },
+    files: { "cluster.yaml": cut({ "1g.10gb": 6, "3g.40gb": 1 }) },
     code: 1,
-    says: [/^error [a-z-]+: FILE:\d+:\d+$/m, /3g\.40gb/, /→ \S/],
+    says: [/^error mig-too-many-instances: FILE:\d+:\d+$/m, /10 memory slices/, /→ ask for fewer/],
   },
   {
     name: "a config that the file does not have",
@@ -67,7 +67,7 @@ const mistakes: readonly Mistake[] = [
       ),
     },
     code: 1,
-    says: [/mime/, /→ .*mine/],
+    says: [/^error mig-config-missing: /m, /mime/, /→ .*mine/],
   },
   {
     name: "replicas that are no number",
