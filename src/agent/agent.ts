@@ -7,13 +7,12 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, errorText, type Finding, finding, type Logger, TrancheError } from "../base/index.ts";
-import type { DevicePluginConfig } from "../config/index.ts";
 import type { GpuDriver } from "../gpu/index.ts";
 import type { MigConfigState, NodeSnapshot } from "../insight/index.ts";
 import { type KubeApi, KubeError, type Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
-import { desiredState, MIG_CONFIG_LABEL } from "./desired.ts";
+import { desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
 import { pairScores } from "./links.ts";
@@ -54,7 +53,7 @@ export class NodeAgent {
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
   #busy = true;
-  #lastGood: DevicePluginConfig | undefined;
+  #lastGood: LastGood | undefined;
   #turn: TurnResult = {
     findings: [],
     migLabel: undefined,
@@ -163,7 +162,7 @@ export class NodeAgent {
     if (inputs === undefined) return this.#turn;
     const { node, driver } = this.#options;
     const desired = desiredState(inputs, await driver.list(), this.#lastGood);
-    this.#lastGood = desired.pluginConfig;
+    this.#lastGood = desired;
     const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
     const change = await this.#repartition.run(desired.wanted, signal);
     const gpus = await driver.list();

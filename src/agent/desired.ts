@@ -35,25 +35,27 @@ export interface DesiredState {
   readonly refused: boolean;
   /** What the GPUs shall be cut into that can follow; empty when none is to change. */
   readonly wanted: readonly WantedMig[];
+  /** The policy in force; `undefined` without one, or while none could be read yet. */
+  readonly policy: ClusterPolicyConfig | undefined;
   readonly pluginConfigName: string | undefined;
   readonly pluginConfig: DevicePluginConfig;
   readonly settings: SharingSettings;
   readonly findings: readonly Finding[];
 }
 
-/** Reads everything anew; an unreadable device-plugin config leaves `lastGood` in force. */
-export function desiredState(
-  inputs: InputValues,
-  gpus: readonly Gpu[],
-  lastGood: DevicePluginConfig | undefined,
-): DesiredState {
-  const policy = policyOf(inputs.policies);
-  const mig = migPart(inputs, policy.value, gpus);
+/** What stays in force while its successor cannot be read. */
+export type LastGood = Pick<DesiredState, "policy" | "pluginConfig">;
+
+/** Reads everything anew; a policy or device-plugin config that cannot be read leaves that of `lastGood` in force. */
+export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood: LastGood | undefined): DesiredState {
+  const policy = policyOf(inputs.policies, lastGood?.policy);
+  const mig = policy.isKnown ? migPart(inputs, policy.value, gpus) : migRefused(inputs);
   const plugin = pluginPart(inputs, policy.value);
-  const pluginConfig = plugin.config ?? lastGood ?? emptyPluginConfig();
+  const pluginConfig = plugin.config ?? lastGood?.pluginConfig ?? emptyPluginConfig();
   const flags = effectiveFlags(pluginConfig.flags, environmentOf(policy.value));
   return {
     ...mig,
+    policy: policy.value,
     pluginConfigName: plugin.name,
     pluginConfig,
     settings: flags.flags,
@@ -62,13 +64,18 @@ export function desiredState(
 }
 
 /** Only the oldest ClusterPolicy counts, ties by name (NVIDIA gpu-operator controllers/clusterpolicy_controller.go). */
-function policyOf(policies: readonly KubeObject[]): {
+function policyOf(
+  policies: readonly KubeObject[],
+  lastGood: ClusterPolicyConfig | undefined,
+): {
   readonly value: ClusterPolicyConfig | undefined;
+  /** Whether `value` says what the user wants; false when there is a policy and none could ever be read. */
+  readonly isKnown: boolean;
   readonly findings: readonly Finding[];
 } {
   const age = (one: KubeObject): string => `${one.metadata.creationTimestamp ?? ""} ${one.metadata.name}`;
   const [first, ...rest] = [...policies].sort((a, b) => (age(a) < age(b) ? -1 : 1));
-  if (first === undefined) return { value: undefined, findings: [] };
+  if (first === undefined) return { value: undefined, isKnown: true, findings: [] };
   const file = `clusterpolicy/${first.metadata.name}`;
   const read = readClusterPolicy({ ...first }, () => ({ file, line: 1, column: 1 }));
   const ignored = rest.map((one) =>
@@ -81,7 +88,8 @@ function policyOf(policies: readonly KubeObject[]): {
       },
     ),
   );
-  return { value: read.ok ? read.value : undefined, findings: [...read.findings, ...ignored] };
+  const value = read.ok ? read.value : lastGood;
+  return { value, isKnown: value !== undefined, findings: [...read.findings, ...ignored] };
 }
 
 /**
@@ -96,6 +104,12 @@ function environmentOf(policy: ClusterPolicyConfig | undefined): ReadonlyMap<str
 }
 
 type MigPart = Pick<DesiredState, "migConfigName" | "refused" | "wanted" | "findings">;
+
+/** Nothing is cut while nobody can tell which configs the policy means. */
+function migRefused({ node }: InputValues): MigPart {
+  const name = node.metadata.labels?.[MIG_CONFIG_LABEL];
+  return { migConfigName: name === "" ? undefined : name, refused: name !== undefined, wanted: [], findings: [] };
+}
 
 function migPart(inputs: InputValues, policy: ClusterPolicyConfig | undefined, gpus: readonly Gpu[]): MigPart {
   const name = inputs.node.metadata.labels?.[MIG_CONFIG_LABEL];

@@ -49,7 +49,7 @@ function inputs({ labels = {}, policies = [policy(names)], configMaps = [migMap,
 }
 
 function desired(parts: Parts, lastGood?: DesiredState): DesiredState {
-  return desiredState(inputs(parts), [gpu(0), gpu(1, undefined, "t4-16gb")], lastGood?.pluginConfig);
+  return desiredState(inputs(parts), [gpu(0), gpu(1, undefined, "t4-16gb")], lastGood);
 }
 
 /** `GPU index: counts` of each wanted GPU. */
@@ -271,4 +271,23 @@ test("a policy that cannot be read is told and has no effect", () => {
   });
   assert.match(lines(state), /^clusterpolicy\/cluster-policy:1:1: error bad-value: .*both/);
   assert.equal(replicas(state), 1);
+});
+
+test("a policy that cannot be read is the only thing told, and nothing is cut by a config that it did not mean", () => {
+  // The label names a config that GPUs have of themselves, when a policy names no ConfigMap.
+  const state = desired({ policies: [policy({ mig: { strategy: "both" } })], labels: { [migLabel]: "all-1g.10gb" } });
+  assert.deepEqual(
+    state.findings.map((one) => one.code),
+    ["bad-value"],
+  );
+  assert.deepEqual([state.refused, state.wanted.length], [true, 0]);
+});
+
+test("a policy that an edit made unreadable stays in force as it was", () => {
+  const labels = { [migLabel]: "small" };
+  const good = desired({ policies: [policy({ ...names, mig: { strategy: "mixed" } })], labels });
+  const edited = desired({ policies: [policy({ ...names, mig: { strategy: "both" } })], labels }, good);
+  assert.equal(edited.settings.migStrategy, "mixed");
+  assert.deepEqual(edited.wanted, good.wanted);
+  assert.ok(edited.findings.some((one) => one.code === "bad-value"));
 });
