@@ -109,7 +109,7 @@ function wireIds(devices: readonly Device[]): readonly string[] {
 function sharesRow(deviceCount: number): BenchRow {
   const offer = offerOf(8, deviceCount / 8);
   return row(`preferred allocation, 2 of ${deviceCount} devices`, {
-    aimMs: 2,
+    aimMs: 1,
     prepare: () => {
       const available = wireIds(offer.devices);
       return () =>
