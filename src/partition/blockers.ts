@@ -2,9 +2,9 @@
  * Who is in the way of a change, as blockers and findings.
  */
 import { type Finding, finding } from "../base/index.ts";
-import type { Gpu } from "../gpu/index.ts";
+import type { ComputeInstance, Gpu } from "../gpu/index.ts";
 import { gpuSubject } from "./plan-draft.ts";
-import { deviceName, type HeldDevice, type Holders } from "./situation.ts";
+import { deviceName, type Holders } from "./situation.ts";
 import type { Blocker } from "./types.ts";
 
 /** Everything held on the GPU: what is in the way of changing its mode or resetting it. */
@@ -19,7 +19,11 @@ export function gpuBlockers(gpu: Gpu, holders: Holders): readonly Blocker[] {
 }
 
 /** Blockers for the devices in `held`; a pod that holds the GPU as a whole is one blocker for all of them. */
-export function blockersOf(gpu: Gpu, held: readonly HeldDevice[], holders: Holders): readonly Blocker[] {
+export function blockersOf(
+  gpu: Gpu,
+  held: readonly { readonly device: Pick<ComputeInstance, "uuid"> }[],
+  holders: Holders,
+): readonly Blocker[] {
   if (held.length === 0) return [];
   const uuids = new Set(held.map(({ device }) => device.uuid));
   return gpuBlockers(gpu, holders).filter(({ deviceUuid }) => deviceUuid === gpu.uuid || uuids.has(deviceUuid));

@@ -4,7 +4,7 @@
  * The driver puts a new compute instance at the first free start of its profile, so what can be reached depends on
  * order. A GPU instance has at most fourteen places for compute instances: every order is tried, as sets of bits.
  */
-import type { ComputeInstance, MigProfile } from "../gpu/index.ts";
+import type { MigProfile, Placement } from "../gpu/index.ts";
 
 /** One compute instance profile of a GPU instance profile at one of its starts. */
 export interface ComputeSlot {
@@ -44,7 +44,10 @@ export function computeSlots(profile: MigProfile): readonly ComputeSlot[] {
 }
 
 /** The mask of standing compute instances, `undefined` when one stands where the profile has no place. */
-export function computeMask(profile: MigProfile, instances: readonly ComputeInstance[]): number | undefined {
+export function computeMask(
+  profile: MigProfile,
+  instances: readonly { readonly profile: string; readonly placement: Pick<Placement, "start"> }[],
+): number | undefined {
   const slots = computeSlots(profile);
   let mask = 0;
   for (const { profile: name, placement } of instances) {

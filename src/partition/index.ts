@@ -1,6 +1,14 @@
 /** Changes of MIG layout: from what stands and what is wanted to a plan, and from the plan to verified steps. */
 export { type ExecuteOptions, executePlan } from "./execute.ts";
 export { type PlanRequest, planGpu } from "./plan.ts";
+export {
+  type PlanBackRequest,
+  planBack,
+  type RecordedInstance,
+  type RecordedLayout,
+  recordedText,
+  recordLayout,
+} from "./recorded.ts";
 export type { Holders } from "./situation.ts";
 export { planText, stepText } from "./text.ts";
 export type { Blocker, Execution, PartitionPlan, PlannedInstance, Step } from "./types.ts";

@@ -90,16 +90,19 @@ function plannedFrom({ profile, placement, computeInstances }: GpuInstance): Pla
   return { profile, placement, computeInstances: computeInstances.map((one) => one.profile) };
 }
 
-/** How many devices of the step's name its GPU instance has when the step is done. */
+/**
+ * How many devices of the step's name its GPU instance has when the step is done. A device that is destroyed later only
+ * filled a start that the driver would have chosen too early.
+ */
 function dueAfter(plan: PartitionPlan, step: Extract<Step, { readonly name: string }>): number {
   const instance = [...plan.kept, ...plan.created].find(({ placement }) => placement.start === step.instance.start);
   const final = instance?.computeInstances.filter((name) => name === step.name).length ?? 0;
-  const later = plan.steps
-    .slice(plan.steps.indexOf(step) + 1)
-    .filter(
-      (one) => one.kind === step.kind && one.name === step.name && one.instance.start === step.instance.start,
-    ).length;
-  return final - later;
+  let due = final;
+  for (const one of plan.steps.slice(plan.steps.indexOf(step) + 1)) {
+    if (!("name" in one) || one.name !== step.name || one.instance.start !== step.instance.start) continue;
+    due += one.kind === "create-compute-instance" ? -1 : 1;
+  }
+  return due;
 }
 
 function countOf(instance: GpuInstance | undefined, name: string): number {

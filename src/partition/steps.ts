@@ -88,7 +88,8 @@ export function missingAfter(wanted: ReadonlyMap<string, number>, parts: Instanc
   return new Map(short.filter(([, count]) => count > 0));
 }
 
-function plannedOf({ profile, placement, computeInstances }: GpuInstance): PlannedInstance {
+/** An instance as plans name it. */
+export function plannedOf({ profile, placement, computeInstances }: GpuInstance): PlannedInstance {
   return { profile, placement, computeInstances: computeInstances.map((one) => one.profile) };
 }
 

@@ -13,7 +13,7 @@ import {
   modelById,
   type PlacedProfile,
 } from "../../src/gpu/index.ts";
-import { executePlan, type PartitionPlan, planGpu } from "../../src/partition/index.ts";
+import { executePlan, type PartitionPlan, planBack, planGpu, recordLayout } from "../../src/partition/index.ts";
 import { FailingDriver, type Failures } from "./support/failing-driver.ts";
 import { type Stage, type StageSetup, stageOf, stateText, wantedOf } from "./support/stage.ts";
 
@@ -50,6 +50,7 @@ const cases: fc.Arbitrary<Case> = fc.constantFrom(...models).chain((model) => {
 });
 
 const options = { numRuns: 400 };
+const journal = { file: "journal", line: 1, column: 1 };
 
 test("without failures the GPU ends as planned, and planning again leaves at most what is waited for", async () => {
   await fc.assert(
@@ -68,6 +69,32 @@ test("without failures the GPU ends as planned, and planning again leaves at mos
       assert.deepEqual(again.steps, []);
       assert.equal(again.complete, plan.complete);
       assert.deepEqual([...again.missing], [...plan.missing]);
+    }),
+    options,
+  );
+});
+
+test("a layout that was written down comes back exactly, and going back twice changes nothing", async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ setup, wanted }) => {
+      const { stage, plan } = await planned({ setup, wanted });
+      const before = await stage.gpu();
+      if (before.mig?.current !== before.mig?.pending) return;
+      const recorded = recordLayout(before);
+      await executePlan(stage.driver, plan);
+      const { holders } = stage;
+      const back = planBack({ gpu: await stage.gpu(), before: recorded, holders, place: journal });
+      if (back.blockers.length > 0) {
+        // Who holds the GPU as a whole holds what was cut since, too.
+        assert.deepEqual([back.steps, holders.has(before.uuid)], [[], true]);
+        return;
+      }
+      assert.deepEqual([back.complete, back.findings], [true, []]);
+      const driver = new FailingDriver(stage.driver, never, await holdersStay(stage));
+      assert.deepEqual(await executePlan(driver, back), { result: "done" });
+      const after = await stage.gpu();
+      assert.equal(stateText(after), stateText(before));
+      assert.deepEqual(planBack({ gpu: after, before: recorded, holders, place: journal }).steps, []);
     }),
     options,
   );
