@@ -4,8 +4,10 @@ export { deviceFilterOf } from "./device-filter.ts";
 export { parseDevicePluginConfig } from "./device-plugin.ts";
 export { parseDeviceRef } from "./device-refs.ts";
 export { effectiveFlags, type MergedFlags, type VariablePlace } from "./effective-flags.ts";
+export { type ExportedMigFile, exportedMigFile } from "./exported.ts";
 export { generatedMigConfigs } from "./generated.ts";
 export { type GoDuration, parseGoDuration } from "./go-duration.ts";
+export { type Hook, type HookName, type HooksFile, hookNames, parseHooksFile } from "./hooks-file.ts";
 export { type EmbeddedFile, embeddedFile, type FileText, readManifests } from "./manifests.ts";
 export { parseMigParted, selectMigConfig } from "./mig-parted.ts";
 export {
