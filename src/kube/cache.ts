@@ -58,6 +58,11 @@ export class ResourceCache<T extends KubeObject> {
     return this.#problem;
   }
 
+  /** How far the copy has come; `undefined` before the first list and while everything is listed anew. */
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion;
+  }
+
   /** Cluster-scoped objects have no namespace. */
   get(namespace: string | undefined, name: string): T | undefined {
     return this.#objects.get(keyOf({ namespace, name }));

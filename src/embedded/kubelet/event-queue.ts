@@ -1,5 +1,5 @@
 /**
- * Events the kubelet writes, one after another and beside its work: an event that cannot be written holds up nobody.
+ * Events a component writes, one after another and beside its work: an event that cannot be written holds up nobody.
  */
 import { type Clock, errorText, type Logger } from "../../base/index.ts";
 import { type EventApi, type KubeEvent, type KubeObject, recordEvent } from "../../kube/index.ts";
@@ -8,8 +8,10 @@ export interface EventQueueOptions {
   readonly api: EventApi;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The node's name. */
-  readonly host: string;
+  /** Who tells, for example `kubelet`. */
+  readonly component: string;
+  /** The node's name, for what happens on a node. */
+  readonly host?: string;
 }
 
 export class EventQueue {
@@ -31,10 +33,11 @@ export class EventQueue {
     type: KubeEvent["type"],
     [reason, message]: readonly [reason: string, message: string],
   ): void {
-    const { api, clock, log, host } = this.#options;
+    const { api, clock, log, component, host } = this.#options;
+    const place = host === undefined ? {} : { host };
     this.#waiting += 1;
     this.#last = this.#last
-      .then(() => recordEvent(api, { object, type, reason, message, component: "kubelet", host }, clock))
+      .then(() => recordEvent(api, { object, type, reason, message, component, ...place }, clock))
       .catch((error: unknown) =>
         log.warn({ reason, about: object.metadata.name, problem: errorText(error) }, "event not written"),
       )

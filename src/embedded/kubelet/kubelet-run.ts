@@ -73,7 +73,7 @@ export class KubeletRun implements PodHost {
       activePods: () => this.#activePods(),
       onChange: () => this.#onDevices(),
     });
-    this.#events = new EventQueue({ api, clock, log, host: machine.name });
+    this.#events = new EventQueue({ api, clock, log, component: "kubelet", host: machine.name });
     this.#node = new NodeWriter({
       api,
       machine,
