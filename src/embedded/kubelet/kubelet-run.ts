@@ -33,6 +33,8 @@ export interface KubeletRunOptions {
   readonly rootDirectory: string;
   readonly api: KubeApi;
   readonly runtime: SimulatedRuntime;
+  /** Of the machine's present boot. */
+  readonly bootId: string;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -59,7 +61,7 @@ export class KubeletRun implements PodHost {
   #turn = Promise.resolve();
 
   constructor(options: KubeletRunOptions) {
-    const { machine, rootDirectory, api, runtime, clock, log } = options;
+    const { machine, rootDirectory, api, runtime, bootId, clock, log } = options;
     this.#options = options;
     this.api = api;
     this.clock = clock;
@@ -77,8 +79,10 @@ export class KubeletRun implements PodHost {
     this.#node = new NodeWriter({
       api,
       machine,
+      bootId,
       clock,
       log,
+      tell: (node, type, event) => this.#events.tell(node, type, event),
       counts: () => this.#devices.counts(),
       resetOthers: () => !this.#devices.hadCheckpoint,
     });

@@ -21,6 +21,7 @@ export interface Machine {
 
 export interface NodeFacts {
   readonly machine: Machine;
+  readonly bootId: string;
   readonly counts: ReadonlyMap<string, ResourceCounts>;
   /** Whether extended resources that no plugin stands for are set to zero, as after a start without checkpoint. */
   readonly resetOthers: boolean;
@@ -57,7 +58,7 @@ export function newNode(machine: Machine): Node {
 
 /** The status `node` shall have. Keys of extended resources are never taken away, only set to zero. */
 export function nodeStatus(node: Node, facts: NodeFacts): NonNullable<Node["status"]> {
-  const { machine, counts, resetOthers, nowMs } = facts;
+  const { machine, bootId, counts, resetOthers, nowMs } = facts;
   const { cpus, memoryMiB, maxPods, name, ordinal } = machine;
   const common = { cpu: String(cpus), pods: String(maxPods), "ephemeral-storage": "1Ti" };
   const capacity: ResourceList = { ...node.status?.capacity, ...common, memory: `${memoryMiB}Mi` };
@@ -93,7 +94,7 @@ export function nodeStatus(node: Node, facts: NodeFacts): NonNullable<Node["stat
       kernelVersion: "simulated",
       machineID: name,
       systemUUID: name,
-      bootID: name,
+      bootID: bootId,
     },
   };
 }

@@ -3,15 +3,18 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, errorText, type Logger } from "../../base/index.ts";
-import { BackOff, hasStatus, type KubeApi, type Node, resources } from "../../kube/index.ts";
+import { BackOff, hasStatus, type KubeApi, type KubeEvent, type Node, resources } from "../../kube/index.ts";
 import type { ResourceCounts } from "./device-table.ts";
 import { kubeletLabels, type Machine, newNode, nodeStatus } from "./node-object.ts";
 
 export interface NodeWriterOptions {
   readonly api: KubeApi;
   readonly machine: Machine;
+  readonly bootId: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Queues an event about the node. */
+  tell(node: Node, type: KubeEvent["type"], event: readonly [reason: string, message: string]): void;
   counts(): ReadonlyMap<string, ResourceCounts>;
   /** Whether extended resources without a plugin are zeroed at the first write. */
   resetOthers(): boolean;
@@ -20,6 +23,7 @@ export interface NodeWriterOptions {
 export class NodeWriter {
   readonly #options: NodeWriterOptions;
   #node: Node | undefined;
+  #registered = false;
   #wake: (() => void) | undefined;
   #due = true;
   #writing = false;
@@ -61,8 +65,8 @@ export class NodeWriter {
       this.#due = false;
       const startMs = clock.now();
       try {
-        this.#node ??= await this.#register();
-        await this.#write(this.#node);
+        const node = this.#registered && this.#node !== undefined ? this.#node : await this.#register();
+        await this.#write(node);
         this.#writing = false;
         await this.#nextChange(signal);
       } catch (error) {
@@ -82,8 +86,16 @@ export class NodeWriter {
     this.#due = false;
   }
 
-  /** A node that exists keeps its labels and annotations; only the kubelet's own are set. */
   async #register(): Promise<Node> {
+    const node = await this.#createOrAdopt();
+    this.#node = node;
+    this.#registered = true;
+    this.#tellStart(node);
+    return node;
+  }
+
+  /** A node that exists keeps its labels and annotations; only the kubelet's own are set. */
+  async #createOrAdopt(): Promise<Node> {
     const { api, machine } = this.#options;
     try {
       return await api.create<Node>(resources.nodes, newNode(machine));
@@ -94,9 +106,18 @@ export class NodeWriter {
     return await api.mergePatch<Node>(resources.nodes, { name: machine.name }, { metadata: { labels } });
   }
 
+  /** The kubelet's events about itself (Kubernetes pkg/kubelet/kubelet.go, pkg/kubelet/nodestatus/setters.go). */
+  #tellStart(node: Node): void {
+    const { bootId, machine, tell } = this.#options;
+    tell(node, "Normal", ["Starting", "Starting kubelet."]);
+    const before = node.status?.nodeInfo?.["bootID"] ?? "";
+    if (before === "" || before === bootId) return;
+    tell(node, "Warning", ["Rebooted", `Node ${machine.name} has been rebooted, boot id: ${bootId}`]);
+  }
+
   async #write(node: Node): Promise<void> {
-    const { api, machine, clock, counts, resetOthers } = this.#options;
-    const facts = { machine, counts: counts(), resetOthers: this.#first && resetOthers(), nowMs: clock.now() };
+    const { api, machine, bootId, clock, counts, resetOthers } = this.#options;
+    const facts = { machine, bootId, counts: counts(), resetOthers: this.#first && resetOthers(), nowMs: clock.now() };
     const status = nodeStatus(node, facts);
     const patch = Object.fromEntries(
       Object.entries(status).filter(

@@ -275,7 +275,8 @@ function differences(known: PodStatus, wanted: PodStatus): Record<string, unknow
   const old = new Map<string, unknown>(Object.entries(known));
   const patch: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(wanted)) if (!isDeepStrictEqual(value, old.get(key))) patch[key] = value;
-  for (const key of ["reason", "message", "podIP", "podIPs"]) {
+  // A pod that is refused after a reboot of its node shows no containers any more.
+  for (const key of ["reason", "message", "podIP", "podIPs", "containerStatuses", "initContainerStatuses"]) {
     if (old.has(key) && !(key in wanted)) patch[key] = null;
   }
   return patch;

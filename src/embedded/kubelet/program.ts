@@ -39,7 +39,10 @@ export interface ProgramOptions {
 }
 
 /** Why a running program ends before its time. */
-type Interruption = { readonly kind: "stop" } | { readonly kind: "lost"; readonly message: string };
+type Interruption =
+  | { readonly kind: "stop" }
+  | { readonly kind: "power-cut" }
+  | { readonly kind: "lost"; readonly message: string };
 
 /** Runs one program to its end. */
 export class Program {
@@ -55,6 +58,11 @@ export class Program {
     this.#interrupted.resolve({ kind: "stop" });
   }
 
+  /** The machine goes dark: the program is gone, without a word in its log. */
+  cutPower(): void {
+    this.#interrupted.resolve({ kind: "power-cut" });
+  }
+
   /** Resolves with how it ended; never rejects. What it holds on the driver is free by then. */
   async run(): Promise<ContainerEnd> {
     const { say, onSettled } = this.#options;
@@ -64,7 +72,8 @@ export class Program {
     } catch (error) {
       end = failure(1, errorText(error));
     }
-    say(`ends with exit code ${end.exitCode}${end.message === "" ? "" : `: ${end.message}`}`);
+    if (end !== lostToPowerCut)
+      say(`ends with exit code ${end.exitCode}${end.message === "" ? "" : `: ${end.message}`}`);
     onSettled();
     return end;
   }
@@ -134,12 +143,16 @@ export class Program {
     ending.abort();
     if (interruption === undefined) return exitCode === 0 ? completed : failure(exitCode, "");
     if (interruption.kind === "lost") return failure(1, interruption.message);
+    if (interruption.kind === "power-cut") return lostToPowerCut;
     say("is told to stop");
     return completed;
   }
 }
 
 const completed: ContainerEnd = { exitCode: 0, reason: "Completed", message: "" };
+
+/** How containerd reports a container whose task is gone when it comes up (internal/cri/server/restart.go). */
+const lostToPowerCut: ContainerEnd = { exitCode: 255, reason: "Unknown", message: "" };
 
 function failure(exitCode: number, message: string): ContainerEnd {
   return { exitCode, reason: "Error", message };

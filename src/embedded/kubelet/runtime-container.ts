@@ -5,7 +5,7 @@
 /** How a container ended. */
 export interface ContainerEnd {
   readonly exitCode: number;
-  /** `Completed`, `Error`, `StartError`. */
+  /** `Completed`, `Error`, `StartError`; `Unknown` when the machine went dark. */
   readonly reason: string;
   /** The termination message; empty when there is nothing to say. */
   readonly message: string;

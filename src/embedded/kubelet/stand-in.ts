@@ -3,6 +3,7 @@
  *
  * The runtime and its containers live as long as this object; the kubelet itself can go away and come back.
  */
+import { randomUUID } from "node:crypto";
 import { type Clock, type Logger, silentLogger, systemClock, TrancheError } from "../../base/index.ts";
 import type { KubeApi } from "../../kube/index.ts";
 import type { Allocation } from "../../kubelet/index.ts";
@@ -34,9 +35,11 @@ export interface KubeletOptions {
 }
 
 export class KubeletStandIn {
-  readonly #runOptions: KubeletRunOptions;
+  readonly #runOptions: Omit<KubeletRunOptions, "bootId">;
   readonly #runtime: SimulatedRuntime;
   #run: KubeletRun | undefined;
+  /** The machine's, new at every boot (`/proc/sys/kernel/random/boot_id`). */
+  #bootId = randomUUID();
   #changing = false;
 
   constructor(options: KubeletOptions) {
@@ -66,15 +69,25 @@ export class KubeletStandIn {
    * Takes the kubelet away and brings it back: its sockets and the plugins' vanish, plugins have to register again,
    * containers run on, allocations come back from the checkpoint.
    */
-  async restart(): Promise<void> {
-    this.#changing = true;
-    try {
-      await this.#run?.stop();
-      this.#run = undefined;
-      await this.#startRun();
-    } finally {
-      this.#changing = false;
-    }
+  restart(): Promise<void> {
+    return this.#startAnew(async () => {});
+  }
+
+  /**
+   * Reboots the machine as a power cut does: the kubelet goes away and every container ends with exit code 255, then the
+   * kubelet comes back under another boot id, with its checkpoint. Containers are started again as their restart policy
+   * says. As on a real node, a pod with plugin devices is refused then (`UnexpectedAdmissionError`), since the kubelet
+   * looks at it before any plugin has registered.
+   *
+   * `meanwhile` runs while nothing does: the place for what else happens to the machine, such as the reboot of its GPUs
+   * or of its agent.
+   */
+  reboot(meanwhile: () => void | Promise<void> = () => {}): Promise<void> {
+    return this.#startAnew(async () => {
+      await this.#runtime.cutPower();
+      this.#bootId = randomUUID();
+      await meanwhile();
+    });
   }
 
   /**
@@ -106,8 +119,20 @@ export class KubeletStandIn {
     return this.#runtime.gpuUse();
   }
 
+  async #startAnew(between: () => Promise<void>): Promise<void> {
+    this.#changing = true;
+    try {
+      await this.#run?.stop();
+      this.#run = undefined;
+      await between();
+      await this.#startRun();
+    } finally {
+      this.#changing = false;
+    }
+  }
+
   async #startRun(): Promise<void> {
-    const run = new KubeletRun(this.#runOptions);
+    const run = new KubeletRun({ ...this.#runOptions, bootId: this.#bootId });
     await run.start();
     this.#run = run;
   }
