@@ -7,6 +7,7 @@ export { hasStatus, KubeError, type KubeErrorDetails } from "./error.ts";
 export { type EventApi, type EventInput, recordEvent } from "./event.ts";
 export { type InClusterOptions, inClusterConnection } from "./in-cluster.ts";
 export { connectionFromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts";
+export { labelSelectorMatches, parseLabelSelector, selectorText } from "./label-selector.ts";
 export {
   matchesNodeAffinity,
   parseRequirements,

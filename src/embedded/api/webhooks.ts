@@ -1,9 +1,10 @@
 /**
  * Which webhooks are asked about a write (apiserver, pkg/admission/plugin/webhook/predicates).
  */
+import { labelSelectorMatches } from "../../kube/index.ts";
 import type { AdmissionSubject } from "./admission.ts";
 import type { ApiContext } from "./context.ts";
-import { isObject, type Json, type JsonObject, listAt, objectAt, textAt } from "./json.ts";
+import { isObject, type Json, type JsonObject, listAt, textAt, textFields, valueAt } from "./json.ts";
 
 export type WebhookKind = "mutating" | "validating";
 
@@ -36,7 +37,7 @@ function matches(context: ApiContext, spec: JsonObject, subject: AdmissionSubjec
   if (!listAt(spec, "rules").some((rule) => matchesRule(rule, subject))) return false;
   if (!matchesNamespace(context, spec["namespaceSelector"], subject)) return false;
   const { object, oldObject } = subject;
-  return [object, oldObject].some((one) => one !== undefined && selects(spec["objectSelector"], labelsOf(one)));
+  return [object, oldObject].some((one) => one !== undefined && takes(spec["objectSelector"], one));
 }
 
 function matchesRule(rule: Json, { operation, target, subresource }: AdmissionSubject): boolean {
@@ -64,32 +65,16 @@ function matchesResource(rule: string, plural: string, subresource: string): boo
 function matchesNamespace({ store }: ApiContext, selector: Json | undefined, subject: AdmissionSubject): boolean {
   const { type, namespace } = subject.target;
   const own = type.group === "" && type.plural === "namespaces" ? (subject.object ?? subject.oldObject) : undefined;
-  if (own !== undefined) return selects(selector, labelsOf(own));
+  if (own !== undefined) return takes(selector, own);
   if (!type.namespaced) return true;
-  const found = store.collection("namespaces.").find("", namespace);
-  return selects(selector, found === undefined ? {} : labelsOf(found.object));
+  return takes(selector, store.collection("namespaces.").find("", namespace)?.object);
 }
 
-function labelsOf(object: JsonObject): JsonObject {
-  return objectAt(object, "metadata", "labels");
+function labelsOf(object: JsonObject): Readonly<Record<string, string>> {
+  return textFields(valueAt(object, "metadata", "labels"));
 }
 
-/** Whether a label selector takes the labels; an empty or missing one takes all. */
-function selects(selector: Json | undefined, labels: JsonObject): boolean {
-  const wanted = Object.entries(objectAt(selector, "matchLabels"));
-  if (!wanted.every(([key, value]) => labels[key] === value)) return false;
-  return listAt(selector, "matchExpressions").every((one) => {
-    const value = labels[textAt(one, "key")];
-    const isListed = value !== undefined && listAt(one, "values").includes(value);
-    switch (textAt(one, "operator")) {
-      case "In":
-        return isListed;
-      case "NotIn":
-        return !isListed;
-      case "Exists":
-        return value !== undefined;
-      default:
-        return value === undefined;
-    }
-  });
+/** A webhook's selector that is missing takes all (admissionregistration.k8s.io/v1); elsewhere it takes none. */
+function takes(selector: Json | undefined, object: JsonObject | undefined): boolean {
+  return labelSelectorMatches(selector ?? {}, object === undefined ? {} : labelsOf(object));
 }

@@ -1,9 +1,8 @@
 /**
  * Which pods disruption budgets would rather keep (policy/v1 `PodDisruptionBudget`).
  */
-import { type KubeObject, matchesLabels, type ResourceType } from "../../kube/index.ts";
+import { type KubeObject, matchesLabels, parseLabelSelector, type ResourceType } from "../../kube/index.ts";
 import type { PodFacts } from "./pod-facts.ts";
-import { parseLabelSelector } from "./pod-terms.ts";
 
 /** A budget as far as preemption looks at it. */
 export interface DisruptionBudget extends KubeObject {
@@ -22,7 +21,8 @@ export const disruptionBudgets: ResourceType = {
 
 /**
  * Those of `pods` whose eviction, after that of those before them, would break a budget (kube-scheduler,
- * `filterPodsWithPDBViolation`). A budget without a selector, or with an empty one, keeps nobody here.
+ * `filterPodsWithPDBViolation`). Other than in the eviction API, no budget keeps a pod without labels here, and one with
+ * an empty selector keeps nobody.
  */
 export function violatingPods(pods: readonly PodFacts[], budgets: readonly DisruptionBudget[]): ReadonlySet<PodFacts> {
   const left = budgets.map((budget) => ({
@@ -33,6 +33,7 @@ export function violatingPods(pods: readonly PodFacts[], budgets: readonly Disru
   }));
   const violating = new Set<PodFacts>();
   for (const facts of pods) {
+    if (Object.keys(facts.labels).length === 0) continue;
     for (const budget of left) {
       if (budget.namespace !== facts.namespace || budget.selector.length === 0) continue;
       if (!matchesLabels(budget.selector, facts.labels)) continue;

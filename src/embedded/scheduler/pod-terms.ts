@@ -2,7 +2,7 @@
  * What a pod asks of the pods around it, read from its affinity and its spread constraints (core v1 `PodAffinityTerm`,
  * `TopologySpreadConstraint`).
  */
-import { matchesLabels, type Pod, parseRequirements, type Requirement, type Selector } from "../../kube/index.ts";
+import { matchesLabels, type Pod, parseLabelSelector, type Requirement, type Selector } from "../../kube/index.ts";
 
 /** Pods meant by one term, and how near they are to be or not to be. */
 export interface AffinityTerm {
@@ -109,16 +109,6 @@ function withOwnLabels(pod: Pod, term: Fields): Selector | undefined {
       return value === undefined ? [] : [{ key, operator, values: [value] }];
     });
   return [...selector, ...narrowed("matchLabelKeys", "In"), ...narrowed("mismatchLabelKeys", "NotIn")];
-}
-
-/** Reads `{matchLabels, matchExpressions}`. `undefined`, which matches nothing, when it is missing or cannot be read. */
-export function parseLabelSelector(value: unknown): Selector | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const fields = recordOf(value);
-  const expressions = parseRequirements(fields["matchExpressions"]);
-  if (expressions === undefined) return undefined;
-  const labels = Object.entries(recordAt(fields, "matchLabels"));
-  return [...labels.map(([key, one]) => ({ key, operator: "In" as const, values: [String(one)] })), ...expressions];
 }
 
 /** Whether labels meet a selector that may be missing, which then means none. */
