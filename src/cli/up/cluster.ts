@@ -4,7 +4,6 @@
  * Everything talks to the API server over HTTPS through the client that a real cluster gets, and agent and kubelet
  * meet on unix sockets only.
  */
-import { NodeAgent } from "../../agent/index.ts";
 import {
   type Clock,
   errorText,
@@ -14,11 +13,10 @@ import {
   type Outcome,
   TrancheError,
 } from "../../base/index.ts";
-import { type ApiServer, KubeletStandIn, logReader, Scheduler, startApiServer } from "../../embedded/index.ts";
-import { SimulatedDriver } from "../../gpu/index.ts";
+import { type ApiServer, logReader, Scheduler, startApiServer } from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
 import { KubeClient, type Node, resources } from "../../kube/index.ts";
-import { controlNodes } from "../../sharing/index.ts";
+import { ClusterNode } from "./cluster-node.ts";
 import type { SimulatedNode } from "./nodes.ts";
 import { openStateDir, type StateDir } from "./state-dir.ts";
 
@@ -32,18 +30,11 @@ export interface ClusterOptions {
   readonly log: Logger;
 }
 
-/** A node of the cluster; its agent runs once `startAgents` was called. */
-export interface ClusterNode {
-  readonly name: string;
-  readonly driver: SimulatedDriver;
-  readonly kubelet: KubeletStandIn;
-  readonly agent: NodeAgent;
-}
-
 /** A running cluster. */
 export interface Cluster {
   readonly client: KubeClient;
   readonly api: ApiServer;
+  /** Their agents run once `startWork` was called. */
   readonly nodes: readonly ClusterNode[];
   readonly kubeconfigPath: string;
   /** Starts scheduler and agents; until then nodes are registered and nothing happens. */
@@ -88,19 +79,21 @@ async function build(
   const scheduler = new Scheduler(client, { clock, log });
   const nodes: ClusterNode[] = [];
   for (const [ordinal, declared] of options.nodes.entries()) {
-    const node = nodeOf(declared, { ordinal, options, stateDir, client });
+    const { name, gpus } = declared;
+    const rootDirectory = stateDir.nodeRoot(name);
+    const node = new ClusterNode({ name, ordinal, gpus, rootDirectory, api: client, clock, log });
     await client.create<Node>(resources.nodes, nodeObject(declared));
-    await node.kubelet.start();
-    closers.push(() => node.kubelet.stop());
+    await node.startKubelet();
+    closers.push(() => node.stopKubelet());
     nodes.push(node);
   }
   api.setLogs(logReader(() => nodes.map((node) => node.kubelet)));
   const startWork = (): void => {
     scheduler.start();
     closers.push(() => scheduler.stop());
-    for (const { agent } of nodes) {
-      agent.start();
-      closers.push(() => agent.stop());
+    for (const node of nodes) {
+      node.startAgent();
+      closers.push(() => node.stopAgent());
     }
   };
   return {
@@ -109,37 +102,10 @@ async function build(
     nodes,
     kubeconfigPath,
     startWork,
-    idle: () => scheduler.idle() && nodes.every((node) => node.kubelet.idle() && node.agent.idle()),
-    snapshots: () => Promise.all(nodes.map((node) => node.agent.snapshot())),
+    idle: () => scheduler.idle() && nodes.every((node) => node.idle()),
+    snapshots: () => Promise.all(nodes.map((node) => node.snapshot())),
     stop: () => closeAll(closers),
   };
-}
-
-interface NodeContext {
-  readonly ordinal: number;
-  readonly options: ClusterOptions;
-  readonly stateDir: StateDir;
-  readonly client: KubeClient;
-}
-
-function nodeOf(declared: SimulatedNode, { ordinal, options, stateDir, client }: NodeContext): ClusterNode {
-  const { clock, log } = options;
-  const { name } = declared;
-  const driver = new SimulatedDriver({ models: declared.gpus, seed: name });
-  const rootDirectory = stateDir.nodeRoot(name);
-  const kubelet = new KubeletStandIn({ name, ordinal, rootDirectory, api: client, driver, clock, log });
-  // A simulated node has the control nodes that the driver makes on a real one.
-  const presentControlNodes = new Set(controlNodes);
-  const agent = new NodeAgent({
-    node: name,
-    driver,
-    api: client,
-    kubeletRoot: rootDirectory,
-    clock,
-    log,
-    presentControlNodes,
-  });
-  return { name, driver, kubelet, agent };
 }
 
 function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {

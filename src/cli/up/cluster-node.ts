@@ -1,0 +1,125 @@
+/**
+ * One node of the embedded cluster: its GPUs, its kubelet and the agent that runs on it now.
+ *
+ * Driver and kubelet stay the same objects for as long as the cluster lives. An agent is a process of the machine: it
+ * lives once, and a reboot brings another. Whoever needs it asks the node each time.
+ */
+import { NodeAgent } from "../../agent/index.ts";
+import type { Clock, Logger } from "../../base/index.ts";
+import { KubeletStandIn } from "../../embedded/index.ts";
+import { type GpuModel, SimulatedDriver } from "../../gpu/index.ts";
+import type { NodeSnapshot } from "../../insight/index.ts";
+import type { KubeApi } from "../../kube/index.ts";
+import { controlNodes } from "../../sharing/index.ts";
+
+export interface ClusterNodeOptions {
+  readonly name: string;
+  /** Number of the node in its cluster, from 0. */
+  readonly ordinal: number;
+  readonly gpus: readonly GpuModel[];
+  /** The kubelet's directory on this node. */
+  readonly rootDirectory: string;
+  readonly api: KubeApi;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Lives from `startKubelet` to `stopKubelet`; the agent runs from `startAgent` to `stopAgent`. */
+export class ClusterNode {
+  readonly name: string;
+  readonly driver: SimulatedDriver;
+  readonly kubelet: KubeletStandIn;
+  readonly #options: ClusterNodeOptions;
+  #agent: NodeAgent;
+  #agentState: "not started" | "running" | "stopped" = "not started";
+  #changes = 0;
+  /** The end of the last change to the machine: one at a time, and a stop waits for it. */
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ClusterNodeOptions) {
+    const { name, ordinal, gpus, rootDirectory, api, clock, log } = options;
+    this.name = name;
+    this.#options = options;
+    this.driver = new SimulatedDriver({ models: gpus, seed: name });
+    this.kubelet = new KubeletStandIn({ name, ordinal, rootDirectory, api, driver: this.driver, clock, log });
+    this.#agent = this.#newAgent();
+  }
+
+  /** The agent of the machine's present boot. */
+  get agent(): NodeAgent {
+    return this.#agent;
+  }
+
+  /** Serves the kubelet's sockets and begins to register the node; throws when the sockets cannot be made. */
+  startKubelet(): Promise<void> {
+    return this.kubelet.start();
+  }
+
+  startAgent(): void {
+    this.#agentState = "running";
+    this.#agent.start();
+  }
+
+  /** Ends the agent, once a change to the machine that is under way is over. */
+  stopAgent(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#agentState === "running") await this.#agent.stop();
+      this.#agentState = "stopped";
+    });
+  }
+
+  /** Ends the kubelet and all containers. */
+  stopKubelet(): Promise<void> {
+    return this.#inTurn(() => this.kubelet.stop());
+  }
+
+  /** Replaces the kubelet's process; containers run on, plugins have to register again. */
+  restartKubelet(): Promise<void> {
+    return this.#inTurn(() => this.kubelet.restart());
+  }
+
+  /**
+   * Reboots the machine as a power cut does: containers end, the GPUs lose what a reboot takes from them, the kubelet
+   * comes up, and then an agent that knows nothing of the one before.
+   */
+  reboot(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.kubelet.reboot(async () => {
+        const before = this.#agent;
+        this.#agent = this.#newAgent();
+        if (this.#agentState === "running") await before.stop();
+        this.driver.reboot();
+      });
+      if (this.#agentState === "running") this.#agent.start();
+    });
+  }
+
+  /** Whether kubelet and agent have acted upon all they know of, and nothing is done to the machine. */
+  idle(): boolean {
+    return this.#changes === 0 && this.kubelet.idle() && this.#agent.idle();
+  }
+
+  /** What the agent knows now. */
+  snapshot(): Promise<NodeSnapshot> {
+    return this.#agent.snapshot();
+  }
+
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    this.#changes += 1;
+    const turn = this.#lastChange.then(change);
+    this.#lastChange = turn.catch(() => {}); // Whoever asked for it is told.
+    try {
+      await turn;
+    } finally {
+      this.#changes -= 1;
+    }
+  }
+
+  #newAgent(): NodeAgent {
+    const { name, rootDirectory, api, clock, log } = this.#options;
+    // A simulated node has the control nodes that the driver makes on a real one.
+    const presentControlNodes = new Set(controlNodes);
+    const common = { node: name, driver: this.driver, api, kubeletRoot: rootDirectory, clock, log };
+    return new NodeAgent({ ...common, presentControlNodes });
+  }
+}
