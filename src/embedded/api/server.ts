@@ -3,10 +3,9 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:https";
 import type { Duplex } from "node:stream";
-import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
+import { type Clock, errorText, type Logger } from "../../base/index.ts";
 import type { KubeConnection } from "../../kube/index.ts";
 import { withAdmission } from "./admission.ts";
 import type { Answer } from "./answer.ts";
@@ -18,7 +17,9 @@ import { followDefinitions } from "./custom-types.ts";
 import { answerMeta } from "./discovery.ts";
 import { ApiError, badRequest, internalError, unauthorized } from "./errors.ts";
 import { expireEvents } from "./event-expiry.ts";
+import { GarbageCollector } from "./garbage-collection.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
+import { Listener } from "./listener.ts";
 import { followNamespaces } from "./namespaces.ts";
 import { parseResourcePath, pathSegments } from "./paths.ts";
 import { sendPieces } from "./pieces.ts";
@@ -65,8 +66,15 @@ export interface ApiServer {
   connection(): KubeConnection;
   /** The version of the last write, of whatever object. */
   resourceVersion(): string;
+  /** Whether garbage collection has nothing left to look at. */
+  idle(): boolean;
   /** Forgets all history, as a compaction does: watches that come back are answered 410. */
   compact(): void;
+  /**
+   * Cuts all connections and refuses new ones for `durationMs`, then listens on the same port again, with all it holds.
+   * Resolves when it listens, or when it is closed before. An outage during an outage is the same one.
+   */
+  outage(durationMs: number): Promise<void>;
   /** Ends all watches and connections at once. */
   close(): Promise<void>;
 }
@@ -79,6 +87,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   followDefinitions(context);
   followNamespaces(context);
   seedObjects(context);
+  const collector = new GarbageCollector(context);
+  collector.start();
   const token = randomBytes(32).toString("base64url");
   const certificate = await makeCertificate(clock.now());
   const hub = new WatchHub(context);
@@ -87,11 +97,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     void front.serve(request, response);
   });
   server.on("clientError", refuseConnection);
-  const port = await listen(server, options.port ?? 0).catch((error: unknown) => {
+  const listener = new Listener(server, { clock, log });
+  const port = await listener.open(options.port ?? 0).catch((error: unknown) => {
     hub.close();
     throw error;
   });
-  server.on("error", (error) => log.error({ error: errorText(error) }, "API server cannot accept a connection"));
   const stop = new AbortController();
   void expireEvents(context, stop.signal);
   const url = `https://127.0.0.1:${port}`;
@@ -104,6 +114,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     kubeconfig: () => kubeconfigText({ url, token, caCert }),
     connection: () => ({ server: url, token, caData: caCert }),
     resourceVersion: () => String(store.revision),
+    idle: () => collector.idle(),
     get stats() {
       return { requests: front.requests, openWatches: hub.open, objects: store.size, revision: store.revision };
     },
@@ -113,27 +124,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     compact: () => {
       for (const [, collection] of store.collections()) collection.forget();
     },
+    outage: (durationMs) => listener.outage(durationMs),
     close: async () => {
       stop.abort();
+      collector.stop();
       hub.close();
-      const closed = new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
-      server.closeAllConnections();
-      await closed;
+      await listener.close();
     },
   };
-}
-
-async function listen(server: Server, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      if (cause.code !== "EADDRINUSE") return reject(cause);
-      reject(new TrancheError("port-in-use", `port ${port} on 127.0.0.1 is held by another program`, { cause }));
-    });
-    server.listen({ port, host: "127.0.0.1" }, resolve);
-  });
-  return (server.address() as AddressInfo).port;
 }
 
 const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz"]);
