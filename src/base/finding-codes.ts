@@ -20,6 +20,28 @@ export const findingCodes = {
     severity: "error",
     meaning: "The state directory cannot be created, written or locked, or its path is too long for unix sockets.",
   },
+  "journal-damaged": {
+    severity: "error",
+    meaning:
+      "The journal of a state directory has a line that cannot be trusted, so nothing of it is used and nothing is started.",
+  },
+  "journal-newer": {
+    severity: "error",
+    meaning: "The journal of a state directory was written by a later version of Tranche, in a format not known here.",
+  },
+  "journal-cut-off": {
+    severity: "info",
+    meaning: "The last line of the journal was cut off when its process or machine died; that change is left out.",
+  },
+  "journal-not-written": {
+    severity: "error",
+    meaning:
+      "The journal of the state directory cannot be written, so what changes from now on would be lost with the process. The cluster lives on and tries again.",
+  },
+  "journal-caught-up": {
+    severity: "info",
+    meaning: "The journal of the state directory could not be written for a while and now holds everything again.",
+  },
   "bad-node": { severity: "error", meaning: "A simulated node is described in a way that cannot be read." },
   "gpu-model-incomplete": {
     severity: "error",
@@ -272,6 +294,76 @@ export const findingCodes = {
       "A change failed and so did the way back. The message says what stands on the GPU, and what of its old layout is missing.",
   },
 
+  // gpu: the NVIDIA driver of this machine
+  "nvml-library-missing": {
+    severity: "error",
+    meaning: "No NVML library (libnvidia-ml.so.1) is on this machine, so it has no NVIDIA driver for real GPUs.",
+  },
+  "nvml-library-unusable": {
+    severity: "error",
+    meaning: "A file that should be the NVML library cannot be loaded, is something else, or does not start.",
+  },
+  "nvidia-driver-not-loaded": {
+    severity: "error",
+    meaning: "The NVML library is there, but the NVIDIA kernel driver is not loaded or not ready yet.",
+  },
+  "nvidia-driver-mismatch": {
+    severity: "error",
+    meaning:
+      "The NVML library and the loaded kernel driver are of different versions, as after an update without a reboot.",
+  },
+  "nvml-no-permission": {
+    severity: "warning",
+    meaning: "This process lacks the rights for some NVML calls. What it may read is shown, the rest is left out.",
+  },
+  "nvml-functions-missing": {
+    severity: "info",
+    meaning: "The NVML library is older than some functions; the message says what is done without them.",
+  },
+  "gpu-lost": {
+    severity: "error",
+    meaning: "A GPU has fallen off the bus and answers no call until the node reboots. It is left out of all lists.",
+  },
+  "gpu-unreadable": {
+    severity: "warning",
+    meaning: "The driver counts a GPU that this process cannot open. It is left out of all lists.",
+  },
+  "gpu-not-in-catalogue": {
+    severity: "info",
+    meaning: "The catalogue does not know the model of a GPU. What the driver tells of it is used.",
+  },
+  "mig-profiles-disagree": {
+    severity: "warning",
+    meaning: "A GPU can be cut otherwise than the catalogue says of its model. The GPU counts.",
+  },
+
+  // cli: MIG layouts of this machine
+  "simulated-gpus-unreadable": {
+    severity: "error",
+    meaning: "The file that keeps the simulated GPUs of this machine between commands cannot be read.",
+  },
+  "mig-journal-unreadable": {
+    severity: "error",
+    meaning:
+      "The journal of MIG changes on this machine cannot be read, so nobody can tell whether one was broken off.",
+  },
+  "mig-change-running": { severity: "error", meaning: "Another process changes MIG layouts of this machine." },
+  "mig-change-unfinished": {
+    severity: "warning",
+    meaning: "A change of MIG layouts was broken off, for example because its process was killed.",
+  },
+  "mig-change-refused": {
+    severity: "error",
+    meaning: "A change of MIG layouts was not begun, for the reasons told beside it.",
+  },
+  "mig-config-not-applied": { severity: "error", meaning: "What stands on the GPUs is not what the config says." },
+  "mig-nothing-to-roll-back": {
+    severity: "error",
+    meaning: "The journal knows of no change of MIG layouts, so there is nothing to go back to.",
+  },
+  "no-gpus": { severity: "warning", meaning: "The driver answers, but lists no GPU on this machine." },
+  "no-such-gpu": { severity: "error", meaning: "No GPU of this machine has the index, UUID or PCI bus id asked for." },
+  "hook-failed": { severity: "error", meaning: "A command of a hooks file could not be run or ended with an error." },
   // agent
   "mps-not-run": {
     severity: "warning",
@@ -288,6 +380,15 @@ export const findingCodes = {
     meaning: "The kubelet's sockets do not answer, so nobody can tell who holds what; nothing is changed meanwhile.",
   },
   "driver-unreachable": { severity: "error", meaning: "A call to the GPU driver failed." },
+  "gpu-unhealthy": {
+    severity: "error",
+    meaning:
+      "A GPU, or some MIG devices of one, raised an XID error that counts, or the driver no longer lists the GPU. Its devices are not given to pods, and its layout is not changed, until the rule for that error says that it is healthy again.",
+  },
+  "gpu-health-unwatched": {
+    severity: "warning",
+    meaning: "The driver's XID events cannot be followed, so a GPU that fails now is noticed late or not at all.",
+  },
   "api-unreachable": { severity: "error", meaning: "The Kubernetes API does not answer or refuses a call." },
   "cluster-policy-ignored": {
     severity: "warning",

@@ -71,6 +71,8 @@ export interface Gpu {
   readonly instances: readonly GpuInstance[];
   /** What this GPU can be cut into; empty when it cannot do MIG. */
   readonly profiles: readonly MigProfile[];
+  /** Why `instances` is empty although some may stand there: the driver does not let this process see them. */
+  readonly instancesUnread?: string;
 }
 
 /** A process with memory on a GPU; on a MIG GPU the instance ids tell where. */
@@ -109,18 +111,34 @@ export type NvmlCode =
   | "driver-not-loaded"
   | "unknown";
 
-/** A driver call that failed: which call, on which GPU, with which NVML code. */
+/** What usually helps; who knows more about a failed call gives a remedy of its own. */
+const remedies: Readonly<Record<NvmlCode, string>> = {
+  "invalid-argument": "report it with the driver version; the driver did not accept a placement from its own list",
+  "not-supported": "check that the driver is recent enough for this GPU and that the GPU can be reset on this machine",
+  "no-permission": "run as root, or give access to the capability file /proc/driver/nvidia/capabilities/mig/config",
+  "not-found": "something else changes the GPU at the same time; stop NVIDIA's MIG manager and nvidia-smi scripts",
+  "insufficient-resources": "something else changes the GPU at the same time; stop NVIDIA's MIG manager and scripts",
+  "in-use": "a process uses it: see nvidia-smi, and stop monitoring agents that keep the GPU open; it is tried again",
+  "reset-required": "reset the GPU or reboot the node",
+  "gpu-is-lost": "drain and reboot the node; the GPU has fallen off the bus",
+  "driver-not-loaded": "load the NVIDIA driver",
+  unknown: "see the kernel log (dmesg) for NVRM messages; it is tried again",
+};
+
+/** A driver call that failed: which call, on which GPU, with which NVML code, and what to do. */
 export class DriverError extends TrancheError {
   readonly call: string;
   readonly gpuUuid: string | undefined;
   readonly nvmlCode: NvmlCode;
+  readonly remedy: string;
 
-  constructor(call: string, gpuUuid: string | undefined, nvmlCode: NvmlCode, message: string) {
+  constructor(call: string, gpuUuid: string | undefined, nvmlCode: NvmlCode, message: string, remedy?: string) {
     super("driver-call", message, { retryable: nvmlCode === "in-use" });
     this.name = "DriverError";
     this.call = call;
     this.gpuUuid = gpuUuid;
     this.nvmlCode = nvmlCode;
+    this.remedy = remedy ?? remedies[nvmlCode];
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a GPU is: the catalogue of models, MIG geometry, the driver port and the simulated driver. */
+/** What a GPU is: the catalogue of models, MIG geometry, the driver port, and the drivers behind it. */
 export {
   catalogue,
   incompleteModels,
@@ -59,6 +59,13 @@ export type {
   PlacedProfile,
   Placement,
 } from "./model.ts";
+export {
+  type DeviceNode,
+  type GpuHolder,
+  type NvmlDriver,
+  type NvmlDriverOptions,
+  openNvmlDriver,
+} from "./nvml/index.ts";
 export type { DriverMethod, InjectedFault } from "./simulated/call-ledger.ts";
 export { CudaNoDeviceError, CudaOutOfMemoryError, type MemoryHolder } from "./simulated/cuda-error.ts";
 export type { ProcessEnd, SimulatedProcess } from "./simulated/gpu-memory.ts";

@@ -18,12 +18,12 @@ import {
 } from "../driver.ts";
 import { simulatedGpuUuid } from "../mig-uuid.ts";
 import type { GpuModel, Placement } from "../model.ts";
+import { XidFeed } from "../xid-feed.ts";
 import { CallLedger, type DriverMethod, type InjectedFault } from "./call-ledger.ts";
 import { CudaNoDeviceError } from "./cuda-error.ts";
 import type { SimulatedProcess } from "./gpu-memory.ts";
 import { SimulatedGpu } from "./simulated-gpu.ts";
 import { linkBetween } from "./topology.ts";
-import { XidFeed } from "./xid-feed.ts";
 
 export interface SimulatedDriverOptions {
   /** Tells the UUIDs of one node from those of another; usually the node's name. */

@@ -7,8 +7,7 @@
  */
 
 import { DriverError, type Gpu, type MigMode, type NvmlCode } from "../driver.ts";
-import { driverAtLeast } from "../driver-version.ts";
-import { geometryWith } from "../geometry-layouts.ts";
+import { geometryOfDriver } from "../driver-geometry.ts";
 import type { GpuModel, MigGeometry } from "../model.ts";
 import type { DriverMethod } from "./call-ledger.ts";
 import { CudaNoDeviceError } from "./cuda-error.ts";
@@ -37,7 +36,7 @@ export class SimulatedGpu {
   constructor(options: SimulatedGpuOptions) {
     this.uuid = options.uuid;
     this.#options = options;
-    this.#geometry = geometryFor(options.model, options.driverVersion);
+    this.#geometry = geometryOfDriver(options.model, options.driverVersion);
     this.#tree = this.#geometry === undefined ? undefined : new InstanceTree(options.uuid, this.#geometry);
   }
 
@@ -161,15 +160,4 @@ export class SimulatedGpu {
   #refusal(call: DriverMethod, code: NvmlCode, message: string): DriverError {
     return new DriverError(call, this.uuid, code, `${call}: ${this.uuid}: ${message} (${code})`);
   }
-}
-
-/** What a driver of this version can cut the model into. */
-function geometryFor(model: GpuModel, driverVersion: string): MigGeometry | undefined {
-  const { mig, minDriverForMig } = model;
-  if (mig === undefined || (minDriverForMig !== undefined && !driverAtLeast(driverVersion, minDriverForMig))) {
-    return undefined;
-  }
-  const known = (since: string | undefined): boolean => since === undefined || driverAtLeast(driverVersion, since);
-  if (mig.profiles.every(({ sinceDriver }) => known(sinceDriver))) return mig;
-  return geometryWith(mig, ({ sinceDriver }) => known(sinceDriver));
 }

@@ -1,10 +1,14 @@
 /**
  * Carries XID events to everybody who listens.
  */
-import type { XidEvent } from "../driver.ts";
+import type { XidEvent } from "./driver.ts";
 
 export class XidFeed {
   readonly #listeners = new Set<(event: XidEvent) => void>();
+
+  get listened(): boolean {
+    return this.#listeners.size > 0;
+  }
 
   /** Gives `event` to every listener. */
   raise(event: XidEvent): void {

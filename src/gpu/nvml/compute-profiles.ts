@@ -1,0 +1,145 @@
+/**
+ * Compute instance profiles: NVML tells them only of a GPU instance that stands, so before that they are the
+ * catalogue's, or for a GPU it does not know those that the rule of widths allows.
+ */
+import type { ComputeInstanceProfile, MigProfile } from "../model.ts";
+import { toldPlaces } from "./placements.ts";
+import { argumentVersionMismatch, invalidArgument, notSupported, success } from "./return-codes.ts";
+import type { GpuInstanceHandle, Session } from "./session.ts";
+import type { Struct } from "./struct.ts";
+import {
+  type ComputeInstanceProfileField,
+  computeInstanceProfile,
+  computeInstanceProfileV2,
+  computeInstanceProfileV3,
+} from "./structs.ts";
+
+/** Enumerators by compute slices (nvml.h, `NVML_COMPUTE_INSTANCE_PROFILE_*`). */
+const enumeratorOfWidth: ReadonlyMap<number, number> = new Map([
+  [1, 0],
+  [2, 1],
+  [3, 2],
+  [4, 3],
+  [6, 6],
+  [7, 4],
+  [8, 5],
+]);
+
+/** Enumerators in use end at 8. */
+const enumeratorBound = 16;
+
+/** NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED, the only one there is. */
+const sharedEngines = 0;
+
+interface ProfileCall {
+  readonly symbol: "nvmlGpuInstanceGetComputeInstanceProfileInfoV" | "nvmlGpuInstanceGetComputeInstanceProfileInfo";
+  readonly struct: Struct<ComputeInstanceProfileField>;
+}
+
+const profileCalls: readonly ProfileCall[] = [
+  { symbol: "nvmlGpuInstanceGetComputeInstanceProfileInfoV", struct: computeInstanceProfileV3 },
+  { symbol: "nvmlGpuInstanceGetComputeInstanceProfileInfoV", struct: computeInstanceProfileV2 },
+  { symbol: "nvmlGpuInstanceGetComputeInstanceProfileInfo", struct: computeInstanceProfile },
+];
+
+interface Told {
+  readonly nvmlProfileId: number;
+  readonly smiProfileId: number;
+  readonly computeSlices: number;
+  readonly maxInstances: number;
+  readonly multiprocessors: number;
+}
+
+/**
+ * The compute instance profiles that the hardware tells of a standing GPU instance, narrow to wide; those of `profile`
+ * where it tells of none.
+ *
+ * Of two with one width the one that has all multiprocessors of the GPU instance counts when it is full width (on
+ * H100 the double-memory 1g wants REV1), else the first: REV1 beside every 1c is the same again.
+ */
+export function toldComputeProfiles(
+  session: Session,
+  gpuUuid: string,
+  instance: GpuInstanceHandle,
+  profile: MigProfile,
+): readonly ComputeInstanceProfile[] {
+  const told = readAll(session, gpuUuid, instance);
+  if (told.length === 0) return profile.computeInstanceProfiles;
+  const widths = [...new Set(told.map(({ computeSlices }) => computeSlices))].toSorted((a, b) => a - b);
+  return widths.flatMap((width) => {
+    const same = told.filter(({ computeSlices }) => computeSlices === width);
+    const whole = same.find(({ multiprocessors }) => multiprocessors === profile.multiprocessors);
+    const chosen = (width === profile.computeSlices ? whole : undefined) ?? same[0];
+    if (chosen === undefined) return [];
+    const catalogued = profile.computeInstanceProfiles.find((one) => one.computeSlices === width);
+    const starts =
+      toldPlaces(session, "nvmlGpuInstanceGetComputeInstancePossiblePlacements", gpuUuid, {
+        handle: instance,
+        profileId: chosen.smiProfileId,
+      })?.starts ??
+      catalogued?.starts ??
+      startsOf(width, profile.computeSlices);
+    return [{ ...chosen, name: nameOf(profile.name, width, profile.computeSlices), starts, size: width }];
+  });
+}
+
+/** The compute instance profiles that a GPU instance of `slices` compute slices has by rule. */
+export function widthsOf(profileName: string, slices: number): readonly ComputeInstanceProfile[] {
+  // A narrower width w is sensible when two of them come near the whole: 2w <= g+1 (NVIDIA go-nvlib, device.go).
+  const widths = [...enumeratorOfWidth.keys()].filter((width) => width === slices || 2 * width <= slices + 1);
+  return widths
+    .toSorted((a, b) => a - b)
+    .map((width) => {
+      const enumerator = enumeratorOfWidth.get(width) ?? 0;
+      const starts = startsOf(width, slices);
+      return {
+        name: nameOf(profileName, width, slices),
+        nvmlProfileId: enumerator,
+        smiProfileId: enumerator,
+        computeSlices: width,
+        maxInstances: starts.length,
+        multiprocessors: undefined,
+        starts,
+        size: width,
+      };
+    });
+}
+
+/** Multiples of the width, of 4 for three slices, as far as they fit. */
+function startsOf(width: number, slices: number): readonly number[] {
+  const step = width === 3 ? 4 : width;
+  const starts: number[] = [];
+  for (let start = 0; start + width <= slices; start += step) starts.push(start);
+  return starts;
+}
+
+function nameOf(profileName: string, width: number, slices: number): string {
+  return width === slices ? profileName : `${width}c.${profileName}`;
+}
+
+function readAll(session: Session, gpuUuid: string, instance: GpuInstanceHandle): readonly Told[] {
+  const ask = ({ symbol, struct }: ProfileCall, enumerator: number, info = struct.allocate()) => ({
+    info,
+    result: session.try(symbol, gpuUuid, instance, enumerator, sharedEngines, info),
+  });
+  const call = profileCalls.find(
+    (one) => session.has(one.symbol) && ![invalidArgument, argumentVersionMismatch].includes(ask(one, 0).result),
+  );
+  if (call === undefined) return [];
+  const told: Told[] = [];
+  for (let enumerator = 0; enumerator < enumeratorBound; enumerator++) {
+    const { info, result } = ask(call, enumerator);
+    if (result === success) {
+      told.push({
+        nvmlProfileId: enumerator,
+        smiProfileId: call.struct.u32(info, "id"),
+        computeSlices: call.struct.u32(info, "sliceCount"),
+        maxInstances: call.struct.u32(info, "instanceCount"),
+        multiprocessors: call.struct.u32(info, "multiprocessorCount"),
+      });
+    } else if (result !== notSupported) {
+      break;
+    }
+  }
+  return told;
+}

@@ -1,0 +1,357 @@
+/**
+ * The driver port over NVML: real GPUs.
+ *
+ * Changes of one GPU come one after the other, those of different GPUs side by side. A reset has the library for
+ * itself and shuts it down meanwhile, since nvidia-smi refuses to reset a GPU that any process, ours included, holds
+ * open. Nothing that can change is remembered between two calls.
+ */
+import type { Clock, Finding, Logger } from "../../base/index.ts";
+import {
+  type ComputeInstance,
+  DriverError,
+  type Gpu,
+  type GpuDriver,
+  type GpuInstance,
+  type GpuLink,
+  type GpuProcess,
+  type MigMode,
+  type XidEvent,
+} from "../driver.ts";
+import type { Placement } from "../model.ts";
+import { capabilityNodes, type DeviceNode, gpuNodes, migMinors } from "./device-nodes.ts";
+import { XidPump } from "./events.ts";
+import { GpuFacts } from "./facts.ts";
+import { closedGpuFinding, gpuFindings } from "./findings.ts";
+import { resetWithSmi } from "./gpu-reset.ts";
+import { commandOf, type GpuHolder, holdersOfFile, holderText, originOf } from "./host-processes.ts";
+import { instancesOf } from "./instances.ts";
+import { linkBetween } from "./links.ts";
+import { Gate, JoinedReads, Turns } from "./lock.ts";
+import { createComputeInstance, createGpuInstance, destroyComputeInstance, destroyGpuInstance } from "./mig-changes.ts";
+import { listedProcesses } from "./processes.ts";
+import { callError, gpuIsLost, notSupported, nvmlCodeOf, resetRequired, success } from "./return-codes.ts";
+import type { OpenGpu, Session } from "./session.ts";
+import type { SymbolName } from "./symbols.ts";
+
+/** A driver of real GPUs: the port, and what only a real node has. */
+export interface NvmlDriver extends GpuDriver {
+  readonly simulated: false;
+  /** The library in use. */
+  readonly libraryPath: string;
+  /** What is to be said about the library and, as of the last `list`, about the GPUs. */
+  findings(): readonly Finding[];
+  /** Who uses the GPU: processes with memory on it, with container and pod where /proc tells them. */
+  holders(gpuUuid: string): Promise<readonly GpuHolder[]>;
+  /** The device files for a GPU or, with the ids of an instance, for that MIG device. */
+  deviceNodes(
+    gpuUuid: string,
+    instance?: { readonly gpuInstanceId: number; readonly computeInstanceId: number },
+  ): Promise<readonly DeviceNode[]>;
+  /** Minor numbers of the MIG capability nodes by name, `gpu0/gi1/ci0/access`. */
+  migMinors(): Promise<ReadonlyMap<string, number>>;
+  /** Ends event streams and the use of the library; nothing may be called afterwards. */
+  close(): Promise<void>;
+}
+
+export interface NvmlDriverParts {
+  /** Initialised. */
+  readonly session: Session;
+  readonly libraryPath: string;
+  readonly driverVersion: string;
+  readonly libraryFindings: readonly Finding[];
+  readonly root: string;
+  readonly nvidiaSmi: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export class LibraryDriver implements NvmlDriver {
+  readonly driverVersion: string;
+  readonly simulated = false;
+  readonly libraryPath: string;
+  readonly #parts: NvmlDriverParts;
+  readonly #session: Session;
+  readonly #gate = new Gate();
+  readonly #turns = new Turns();
+  readonly #reads = new JoinedReads(() => this.#gate.shared(() => this.#readAll()));
+  readonly #events: XidPump;
+  /** Good as long as the handle is. */
+  readonly #facts = new WeakMap<OpenGpu, GpuFacts>();
+  #gpuFindings: readonly Finding[] = [];
+
+  constructor(parts: NvmlDriverParts) {
+    this.#parts = parts;
+    this.#session = parts.session;
+    this.driverVersion = parts.driverVersion;
+    this.libraryPath = parts.libraryPath;
+    this.#events = new XidPump({ session: parts.session, gate: this.#gate, clock: parts.clock, log: parts.log });
+  }
+
+  list(): Promise<readonly Gpu[]> {
+    return this.#reads.ask();
+  }
+
+  findings(): readonly Finding[] {
+    return [...this.#parts.libraryFindings, ...this.#gpuFindings];
+  }
+
+  processes(gpuUuid: string): Promise<readonly GpuProcess[]> {
+    return this.#on("nvmlDeviceGetComputeRunningProcesses_v3", gpuUuid, (gpu) => this.#processes(gpu));
+  }
+
+  holders(gpuUuid: string): Promise<readonly GpuHolder[]> {
+    return this.#on("nvmlDeviceGetComputeRunningProcesses_v3", gpuUuid, (gpu) => this.#holders(gpu));
+  }
+
+  link(gpuUuid: string, otherGpuUuid: string): Promise<GpuLink> {
+    const call = "nvmlDeviceGetTopologyCommonAncestor";
+    return this.#on(call, gpuUuid, async (gpu) => {
+      const other = await this.#session.gpu(call, otherGpuUuid);
+      if (gpu === other) {
+        throw new DriverError(call, gpuUuid, "invalid-argument", `${call}: ${gpuUuid} has no link to itself`);
+      }
+      const pciOf = (one: OpenGpu): string => this.#factsOf(one).pci.busId;
+      const migOn = [gpu, other].some((one) => this.#mode(one)?.current === true);
+      return linkBetween(this.#session, { gpu, other, otherBusId: pciOf(other), migOn });
+    });
+  }
+
+  setMigMode(gpuUuid: string, enabled: boolean): Promise<MigMode> {
+    const call = "nvmlDeviceSetMigMode";
+    return this.#change(call, gpuUuid, async (gpu) => {
+      const mode = this.#mode(gpu);
+      if (mode === undefined) throw callError(call, gpuUuid, notSupported);
+      if (mode.current === enabled && mode.pending === enabled) return mode;
+      await this.#assertIdle(call, gpu);
+      // NVML refuses to leave MIG mode while instances stand; the port says that they go.
+      if (!enabled && mode.current) await this.#destroyAll(gpu);
+      const activation = Buffer.alloc(4);
+      const handle = gpu.handle;
+      await this.#session.callLong(call, gpuUuid, handle, enabled ? 1 : 0, activation);
+      this.#session.forget();
+      const after = this.#mode(await this.#session.gpu(call, gpuUuid));
+      // Success alone says nothing, and an idle A100 often switches at once: what counts is the mode read afterwards.
+      if (after?.pending === enabled) return after;
+      const status = activation.readUInt32LE();
+      throw await this.#modeRefusal(call, gpu, status === success ? resetRequired : status);
+    });
+  }
+
+  resetGpu(gpuUuid: string): Promise<void> {
+    return this.#turns.take(gpuUuid, async () => {
+      const minor = await this.#on("nvmlDeviceGetMinorNumber", gpuUuid, async (gpu) => {
+        await this.#assertIdle("nvidia-smi --gpu-reset", gpu);
+        return this.#factsOf(gpu).minor;
+      });
+      await this.#gate.alone(() => this.#resetAlone(gpuUuid, minor));
+    });
+  }
+
+  createGpuInstance(gpuUuid: string, smiProfileId: number, placement: Placement): Promise<GpuInstance> {
+    return this.#change("nvmlDeviceCreateGpuInstanceWithPlacement", gpuUuid, (gpu) =>
+      createGpuInstance({ session: this.#session, gpu, facts: this.#factsOf(gpu) }, smiProfileId, placement),
+    );
+  }
+
+  destroyGpuInstance(gpuUuid: string, gpuInstanceId: number): Promise<void> {
+    return this.#change("nvmlGpuInstanceDestroy", gpuUuid, (gpu) =>
+      destroyGpuInstance({ session: this.#session, gpu, facts: this.#factsOf(gpu) }, gpuInstanceId),
+    );
+  }
+
+  createComputeInstance(gpuUuid: string, gpuInstanceId: number, smiProfileId: number): Promise<ComputeInstance> {
+    return this.#change("nvmlGpuInstanceCreateComputeInstance", gpuUuid, (gpu) =>
+      createComputeInstance({ session: this.#session, gpu, facts: this.#factsOf(gpu) }, gpuInstanceId, smiProfileId),
+    );
+  }
+
+  destroyComputeInstance(gpuUuid: string, gpuInstanceId: number, computeInstanceId: number): Promise<void> {
+    const call = "nvmlComputeInstanceDestroy";
+    return this.#change(call, gpuUuid, async (gpu) => {
+      const place = { session: this.#session, gpu, facts: this.#factsOf(gpu) };
+      const result = await destroyComputeInstance(place, gpuInstanceId, computeInstanceId);
+      if (result === success) return;
+      const users = (await this.#holders(gpu)).filter(
+        (one) => one.gpuInstanceId === gpuInstanceId && one.computeInstanceId === computeInstanceId,
+      );
+      throw refusalNaming(callError(call, gpuUuid, result), users);
+    });
+  }
+
+  xidEvents(signal: AbortSignal): AsyncIterable<XidEvent> {
+    return this.#events.subscribe(signal);
+  }
+
+  deviceNodes(
+    gpuUuid: string,
+    instance?: { readonly gpuInstanceId: number; readonly computeInstanceId: number },
+  ): Promise<readonly DeviceNode[]> {
+    const { root } = this.#parts;
+    return this.#on("nvmlDeviceGetMinorNumber", gpuUuid, async (gpu) => {
+      const { minor } = this.#factsOf(gpu);
+      const rights = instance === undefined ? [] : await capabilityNodes(root, minor, instance);
+      return [...(await gpuNodes(root, minor)), ...rights];
+    });
+  }
+
+  migMinors(): Promise<ReadonlyMap<string, number>> {
+    return migMinors(this.#parts.root);
+  }
+
+  async close(): Promise<void> {
+    await this.#events.stop();
+    await this.#gate.alone(() => this.#session.shutDown());
+  }
+
+  async #readAll(): Promise<readonly Gpu[]> {
+    const { open, closed } = await this.#session.gpus();
+    const findings = closed.map(closedGpuFinding);
+    const gpus: Gpu[] = [];
+    for (const one of open) {
+      try {
+        const gpu = this.#read(one);
+        gpus.push(gpu);
+        findings.push(...gpuFindings(gpu, this.#factsOf(one), this.driverVersion));
+      } catch (error) {
+        if (!(error instanceof DriverError) || error.nvmlCode !== "gpu-is-lost") throw error;
+        findings.push(closedGpuFinding({ index: one.index, uuid: one.uuid, result: gpuIsLost }));
+      }
+    }
+    this.#gpuFindings = findings;
+    return gpus;
+  }
+
+  #read(gpu: OpenGpu): Gpu {
+    const facts = this.#factsOf(gpu);
+    const mig = this.#mode(gpu);
+    const instances = mig?.current === true ? instancesOf(this.#session, gpu, facts) : [];
+    const { index, uuid } = gpu;
+    const { name, model, minor, pci, numaNode, memoryMiB, computeCapability } = facts;
+    return {
+      index,
+      uuid,
+      name,
+      modelId: model?.id,
+      minor,
+      pci,
+      numaNode,
+      memoryMiB,
+      computeCapability,
+      mig,
+      instances: instances ?? [],
+      profiles: mig === undefined ? [] : facts.profiles,
+      ...(instances === undefined ? { instancesUnread: "insufficient permissions" } : {}),
+    };
+  }
+
+  /** `undefined` when the GPU cannot do MIG. */
+  #mode(gpu: OpenGpu): MigMode | undefined {
+    const call = "nvmlDeviceGetMigMode";
+    const current = Buffer.alloc(4);
+    const pending = Buffer.alloc(4);
+    const result = this.#session.try(call, gpu.uuid, gpu.handle, current, pending);
+    if (result === notSupported) return undefined;
+    if (result !== success) throw callError(call, gpu.uuid, result);
+    return { current: current.readUInt32LE() === 1, pending: pending.readUInt32LE() === 1 };
+  }
+
+  #factsOf(gpu: OpenGpu): GpuFacts {
+    const known = this.#facts.get(gpu);
+    if (known !== undefined) return known;
+    const facts = new GpuFacts(this.#session, gpu, {
+      root: this.#parts.root,
+      driverVersion: this.driverVersion,
+      migCapable: this.#mode(gpu) !== undefined,
+    });
+    this.#facts.set(gpu, facts);
+    return facts;
+  }
+
+  async #processes(gpu: OpenGpu): Promise<readonly GpuProcess[]> {
+    const listed = listedProcesses(this.#session, gpu);
+    return Promise.all(listed.map(async (one) => ({ ...one, command: await this.#command(one.pid) })));
+  }
+
+  async #holders(gpu: OpenGpu): Promise<readonly (GpuHolder & GpuProcess)[]> {
+    const processes = await this.#processes(gpu);
+    return Promise.all(processes.map(async (one) => ({ ...one, ...(await originOf(this.#parts.root, one.pid)) })));
+  }
+
+  /** From the host's /proc, else what the library tells. */
+  async #command(pid: number): Promise<string> {
+    const command = await commandOf(this.#parts.root, pid);
+    if (command !== undefined) return command;
+    const text = Buffer.alloc(256);
+    const result = this.#session.try("nvmlSystemGetProcessName", undefined, pid, text, text.length);
+    return result === success ? text.toString("utf8", 0, Math.max(0, text.indexOf(0))) : "?";
+  }
+
+  async #assertIdle(call: string, gpu: OpenGpu): Promise<void> {
+    const holders = await this.#holders(gpu);
+    if (holders.length === 0) return;
+    const message = `${call}: ${gpu.uuid} has running processes (in-use)`;
+    throw refusalNaming(new DriverError(call, gpu.uuid, "in-use", message), holders);
+  }
+
+  async #destroyAll(gpu: OpenGpu): Promise<void> {
+    const place = { session: this.#session, gpu, facts: this.#factsOf(gpu) };
+    for (const { id, computeInstances } of instancesOf(this.#session, gpu, place.facts) ?? []) {
+      for (const device of computeInstances) {
+        const result = await destroyComputeInstance(place, id, device.id);
+        if (result !== success) throw callError("nvmlComputeInstanceDestroy", gpu.uuid, result);
+      }
+      await destroyGpuInstance(place, id);
+    }
+  }
+
+  /** Who else has the GPU open is what helps here: monitoring agents have no process in NVML's lists. */
+  async #modeRefusal(call: string, gpu: OpenGpu, status: number): Promise<DriverError> {
+    const error = callError(call, gpu.uuid, status);
+    if (nvmlCodeOf(status) !== "in-use") return error;
+    return refusalNaming(error, await this.#openers(this.#factsOf(gpu).minor));
+  }
+
+  #openers(minor: number): Promise<readonly GpuHolder[]> {
+    return holdersOfFile(this.#parts.root, `/dev/nvidia${minor}`);
+  }
+
+  async #resetAlone(gpuUuid: string, minor: number): Promise<void> {
+    const { nvidiaSmi, log } = this.#parts;
+    await this.#session.shutDown();
+    try {
+      log.info({ gpu: gpuUuid }, "GPU reset begins");
+      await resetWithSmi({ nvidiaSmi, gpuUuid });
+      log.info({ gpu: gpuUuid }, "GPU reset done");
+    } catch (error) {
+      if (!(error instanceof DriverError) || error.nvmlCode !== "in-use") throw error;
+      throw refusalNaming(error, await this.#openers(minor));
+    } finally {
+      const result = await this.#session.initialise();
+      if (result !== success) log.error({ result: nvmlCodeOf(result) }, "the NVML library does not come back");
+    }
+  }
+
+  /** Runs `work` on a GPU beside others. */
+  #on<T>(call: SymbolName, gpuUuid: string, work: (gpu: OpenGpu) => Promise<T>): Promise<T> {
+    return this.#gate.shared(async () => work(await this.#session.gpu(call, gpuUuid)));
+  }
+
+  /** Runs `work` on a GPU when every earlier change of that GPU is done. */
+  #change<T>(call: SymbolName, gpuUuid: string, work: (gpu: OpenGpu) => Promise<T>): Promise<T> {
+    return this.#turns.take(gpuUuid, () => this.#on(call, gpuUuid, work));
+  }
+}
+
+/** The error with those who are in the way. */
+function refusalNaming(error: DriverError, holders: readonly GpuHolder[]): DriverError {
+  if (holders.length === 0) return error;
+  const { call, gpuUuid, nvmlCode, message } = error;
+  const names = holders.map(holderText).join(", ");
+  return new DriverError(
+    call,
+    gpuUuid,
+    nvmlCode,
+    `${message}: used by ${names}`,
+    `end or stop ${names}, then try again`,
+  );
+}
