@@ -8,6 +8,7 @@ import { isRecord } from "./json.ts";
 import { apiVersionOf, collectionPath, objectPath } from "./resources.ts";
 import { Transport } from "./transport.ts";
 import type {
+  DeleteOptions,
   KubeApi,
   KubeObject,
   ListOptions,
@@ -95,7 +96,7 @@ export class KubeClient implements KubeApi {
     return asObject<T>(answer);
   }
 
-  async delete(type: ResourceType, ref: ObjectRef, options: { readonly gracePeriodSeconds?: number } = {}) {
+  async delete(type: ResourceType, ref: ObjectRef, options: DeleteOptions = {}): Promise<void> {
     const body = { apiVersion: "v1", kind: "DeleteOptions", ...options };
     await this.#transport.json({ method: "DELETE", path: objectPath(type, ref), body });
   }

@@ -5,6 +5,7 @@ export { KubeClient } from "./client.ts";
 export type { KubeConnection, TokenSource } from "./connection.ts";
 export { hasStatus, KubeError, type KubeErrorDetails } from "./error.ts";
 export { type EventApi, type EventInput, recordEvent } from "./event.ts";
+export { evictPod } from "./eviction.ts";
 export { type InClusterOptions, inClusterConnection } from "./in-cluster.ts";
 export { connectionFromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts";
 export { labelSelectorMatches, parseLabelSelector, selectorText } from "./label-selector.ts";
@@ -28,6 +29,7 @@ export type {
   Container,
   ContainerState,
   ContainerStatus,
+  DeleteOptions,
   EnvVar,
   KubeApi,
   KubeEvent,

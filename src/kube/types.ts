@@ -244,6 +244,19 @@ export interface WriteOptions {
   readonly subresource?: string;
 }
 
+/** What a deletion is bound to, and what becomes of what belongs to the object. */
+export interface DeleteOptions {
+  /** How long a pod gets to end; default what the pod says itself. */
+  readonly gracePeriodSeconds?: number;
+  /**
+   * `Background` deletes dependents after the object, `Foreground` before it, `Orphan` leaves them. Default
+   * `Background`, for Jobs `Orphan`.
+   */
+  readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+  /** Fails with 409 when the object is not, or no longer, this one. */
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+}
+
 /** The calls of the Kubernetes API that Tranche uses. All throw `KubeError`; all end early when the signal fires. */
 export interface KubeApi {
   get<T extends KubeObject>(type: ResourceType, ref: ObjectRef, signal?: AbortSignal): Promise<T>;
@@ -263,7 +276,7 @@ export interface KubeApi {
     patch: unknown,
     options?: WriteOptions,
   ): Promise<T>;
-  delete(type: ResourceType, ref: ObjectRef, options?: { readonly gracePeriodSeconds?: number }): Promise<void>;
+  delete(type: ResourceType, ref: ObjectRef, options?: DeleteOptions): Promise<void>;
   /** POSTs a body to a subresource, for example a Binding to `pods/binding`. */
   createSubresource(type: ResourceType, ref: ObjectRef, subresource: string, body: KubeObject): Promise<void>;
   /**

@@ -273,7 +273,31 @@ const rows: readonly Row[] = [
     name: "a propagation that is none",
     path: `${pods}/there`,
     call: { method: "DELETE", body: { propagationPolicy: "Up" } },
+    want: [422, "Invalid"],
+  },
+  {
+    name: "two ways to treat dependents at once",
+    path: `${pods}/there`,
+    call: { method: "DELETE", body: { propagationPolicy: "Orphan", orphanDependents: true } },
+    want: [422, "Invalid"],
+  },
+  {
+    name: "an eviction under another name",
+    path: `${pods}/there/eviction`,
+    call: post({ metadata: { name: "else" } }),
     want: [400, "BadRequest"],
+  },
+  {
+    name: "an eviction that is none",
+    path: `${pods}/there/eviction`,
+    call: post({ kind: "Pod" }),
+    want: [400, "BadRequest"],
+  },
+  {
+    name: "an owner without a uid",
+    path: pods,
+    call: post({ metadata: { name: "owned", ownerReferences: [{ apiVersion: "v1", kind: "Pod", name: "a" }] } }),
+    want: [422, "Invalid"],
   },
   { name: "a binding to no node", path: `${pods}/there/binding`, call: post({ target: {} }), want: [422, "Invalid"] },
   {

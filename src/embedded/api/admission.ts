@@ -9,6 +9,7 @@ import type { ApiContext } from "./context.ts";
 import { conflict } from "./errors.ts";
 import { type JsonObject, objectAt, textAt, without, withPath } from "./json.ts";
 import { collectionKey } from "./registry.ts";
+import type { GroupVersionKind } from "./types.ts";
 import { callWebhook, patchedBy } from "./webhook-call.ts";
 import { type Webhook, webhooksFor } from "./webhooks.ts";
 import type { Target } from "./writes.ts";
@@ -19,6 +20,8 @@ export interface AdmissionSubject {
   readonly target: Target;
   /** Empty for the object itself. */
   readonly subresource: string;
+  /** The kind of a subresource that has one of its own. */
+  readonly kind?: GroupVersionKind;
   /** `undefined` for a deletion. */
   readonly object: JsonObject | undefined;
   /** `undefined` for a creation. */

@@ -5,12 +5,12 @@ import type { ApiContext } from "./context.ts";
 import { customVersion } from "./custom-version.ts";
 import { definitionsKey, isEstablished } from "./definition-status.ts";
 import { type Cause, forbidden } from "./errors.ts";
-import { isObject, type JsonObject, listAt, objectAt, textAt } from "./json.ts";
+import { isObject, type Json, type JsonObject, listAt, objectAt, textAt, valueAt } from "./json.ts";
 import { parseJsonPath } from "./json-path.ts";
 import { invalidValue, requiredValue } from "./metadata-validation.ts";
 import { schemaFaults } from "./schema-faults.ts";
 import type { Store } from "./store.ts";
-import type { ApiType } from "./types.ts";
+import type { ApiType, Subresource } from "./types.ts";
 
 /** The types a definition serves, one a version. */
 export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
@@ -26,12 +26,18 @@ export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
     namespaced: textAt(spec, "scope") === "Namespaced",
     shortNames: listAt(names, "shortNames").map(String),
     categories: listAt(names, "categories").map(String),
-    subresources: isObject(objectAt(version, "subresources")["status"]) ? ["status"] : [],
+    subresources: subresourcesOf(version),
     counted: true,
     stored: true,
     custom: true,
     definition: customVersion(objectAt(version)),
   }));
+}
+
+const customSubresources: readonly Subresource[] = ["status", "scale"];
+
+function subresourcesOf(version: Json): readonly Subresource[] {
+  return customSubresources.filter((one) => isObject(valueAt(version, "subresources", one)));
 }
 
 /** Fills the names a definition leaves to be derived. */
@@ -67,6 +73,7 @@ export function definitionFaults(definition: JsonObject, old: JsonObject | undef
     if (Object.keys(schema).length === 0) faults.push(requiredValue(field, "schemas are required"));
     else faults.push(...schemaFaults(schema, field));
     faults.push(...columnFaults(objectAt(one), `spec.versions[${index}]`));
+    faults.push(...scaleFaults(valueAt(one, "subresources", "scale"), `spec.versions[${index}].subresources.scale`));
   });
   return [...faults, ...changeFaults(spec, old)];
 }
@@ -79,6 +86,29 @@ function columnFaults(version: JsonObject, field: string): readonly Cause[] {
     if (path === "") return [requiredValue(`${place}.jsonPath`)];
     if (parseJsonPath(path) !== undefined) return [];
     return [invalidValue(`${place}.jsonPath`, path, "is no path that a column can follow")];
+  });
+}
+
+const scalePaths = [
+  { key: "specReplicasPath", starts: [".spec."], rule: "should be a json path under .spec" },
+  { key: "statusReplicasPath", starts: [".status."], rule: "should be a json path under .status" },
+  {
+    key: "labelSelectorPath",
+    starts: [".spec.", ".status."],
+    rule: "should be a json path under either .spec or .status",
+  },
+];
+
+function scaleFaults(scale: Json | undefined, field: string): readonly Cause[] {
+  if (!isObject(scale)) return [];
+  return scalePaths.flatMap(({ key, starts, rule }) => {
+    const path = textAt(scale, key);
+    const place = `${field}.${key}`;
+    if (path === "") return key === "labelSelectorPath" ? [] : [requiredValue(place)];
+    if (!/^(\.[A-Za-z_][\w-]*)+$/.test(path)) {
+      return [invalidValue(place, path, "must be a simple json path in dot notation")];
+    }
+    return starts.some((start) => path.startsWith(start)) ? [] : [invalidValue(place, path, rule)];
   });
 }
 
@@ -105,8 +135,10 @@ function establishedTypes(definition: JsonObject): readonly ApiType[] {
   return isEstablished(definition) ? typesOfDefinition(definition) : [];
 }
 
-/** Serves and stops serving types as their definitions come, change and go. */
+/** Serves the types of the definitions that are there, and from then on as definitions come, change and go. */
 export function followDefinitions({ store, registry }: ApiContext): void {
+  const there = store.collection(definitionsKey).list();
+  for (const type of there.flatMap(({ object }) => establishedTypes(object))) registry.add(type);
   store.listen((collection, { type, current, previous }) => {
     if (collection !== definitionsKey) return;
     const now = type === "DELETED" ? [] : establishedTypes(current.object);

@@ -2,17 +2,27 @@
  * One version of a custom type: what its definition says of its objects, ready to be used.
  */
 import type { Cause } from "./errors.ts";
-import { type Json, type JsonObject, listAt, numberAt, objectAt, textAt } from "./json.ts";
+import { isObject, type Json, type JsonObject, listAt, numberAt, objectAt, textAt, valueAt } from "./json.ts";
 import { parseJsonPath } from "./json-path.ts";
 import { schemaCheck } from "./schema-check.ts";
 import { prune, withDefaults } from "./structural.ts";
 import { ageOf, type Column } from "./table.ts";
+
+/** Where an object that can be scaled says how many replicas it has, as paths of keys. */
+export interface ScaleFields {
+  readonly wanted: readonly string[];
+  readonly present: readonly string[];
+  /** A `LabelSelector`, or the same as text; `undefined` when it does not tell which pods are its own. */
+  readonly selector: readonly string[] | undefined;
+}
 
 export interface CustomVersion {
   /** OpenAPI v3, as in the definition. */
   readonly schema: JsonObject;
   /** The columns of `kubectl get`, the name first. */
   readonly columns: readonly Column[];
+  /** `undefined` without a `scale` subresource. */
+  readonly scale: ScaleFields | undefined;
   /** The object without unknown fields and with defaults. */
   fill(object: JsonObject): JsonObject;
   /** Where the object has fields that the schema does not know. */
@@ -26,10 +36,26 @@ export function customVersion(version: JsonObject): CustomVersion {
   return {
     schema,
     columns: printerColumns(version),
+    scale: scaleFields(valueAt(version, "subresources", "scale")),
     fill: (object) => withDefaults(prune(object, schema).object, schema),
     unknownFields: (object) => prune(object, schema).unknown,
     faults: schemaCheck(schema),
   };
+}
+
+function scaleFields(scale: Json | undefined): ScaleFields | undefined {
+  if (!isObject(scale)) return undefined;
+  const selector = textAt(scale, "labelSelectorPath");
+  return {
+    wanted: pathKeys(textAt(scale, "specReplicasPath")),
+    present: pathKeys(textAt(scale, "statusReplicasPath")),
+    selector: selector === "" ? undefined : pathKeys(selector),
+  };
+}
+
+/** The keys of `.spec.replicas`. */
+function pathKeys(path: string): readonly string[] {
+  return path.split(".").slice(1);
 }
 
 const nameColumn: Column = {

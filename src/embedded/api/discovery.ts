@@ -9,7 +9,8 @@ import type { Json, JsonObject } from "./json.ts";
 import { wantsAggregatedDiscovery } from "./negotiation.ts";
 import { openApiAnswer } from "./openapi.ts";
 import type { Registry } from "./registry.ts";
-import type { ApiType, Subresource } from "./types.ts";
+import { bindingKind, evictionKind, scaleKind } from "./subresources.ts";
+import type { ApiType, GroupVersionKind, Subresource } from "./types.ts";
 
 export interface MetaRequest {
   readonly method: string;
@@ -132,23 +133,20 @@ function plainEntry(type: ApiType): JsonObject {
   };
 }
 
-/** What a subresource takes and which verbs it knows; `undefined` kinds are the type's own. */
+/** Which verbs a subresource knows, and what it takes where that is not the type's own kind. */
 const subresourceFacts: Readonly<
-  Record<
-    Subresource,
-    { readonly verbs: readonly string[]; readonly group?: string; readonly version?: string; readonly kind?: string }
-  >
+  Record<Subresource, { readonly verbs: readonly string[]; readonly takes?: GroupVersionKind }>
 > = {
   status: { verbs: ["get", "patch", "update"] },
-  binding: { verbs: ["create"], group: "", version: "v1", kind: "Binding" },
-  eviction: { verbs: ["create"], group: "policy", version: "v1", kind: "Eviction" },
+  scale: { verbs: ["get", "patch", "update"], takes: scaleKind },
+  binding: { verbs: ["create"], takes: bindingKind },
+  eviction: { verbs: ["create"], takes: evictionKind },
   log: { verbs: ["get"] },
 };
 
 function plainSubresource(type: ApiType, subresource: Subresource): JsonObject {
-  const { verbs, group, version, kind = type.kind } = subresourceFacts[subresource];
-  const own = group === undefined || version === undefined ? {} : { group, version };
-  return { name: `${type.plural}/${subresource}`, singularName: "", namespaced: type.namespaced, ...own, kind, verbs };
+  const { verbs, takes = { kind: type.kind } } = subresourceFacts[subresource];
+  return { name: `${type.plural}/${subresource}`, singularName: "", namespaced: type.namespaced, ...takes, verbs };
 }
 
 /** The discovery of whole groups in one document, which kubectl asks for first. */
@@ -174,13 +172,8 @@ function aggregatedAnswer(registry: Registry, groups: readonly string[]): Answer
 function aggregatedEntry(type: ApiType): JsonObject {
   const { plural, singular, namespaced, shortNames, categories, group, version, kind } = type;
   const subresources: Json[] = type.subresources.map((subresource) => {
-    const facts = subresourceFacts[subresource];
-    const responseKind = {
-      group: facts.group ?? group,
-      version: facts.version ?? version,
-      kind: facts.kind ?? kind,
-    };
-    return { subresource, responseKind, verbs: facts.verbs };
+    const { verbs, takes = { group, version, kind } } = subresourceFacts[subresource];
+    return { subresource, responseKind: takes, verbs };
   });
   return {
     resource: plural,

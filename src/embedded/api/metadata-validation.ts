@@ -2,7 +2,7 @@
  * The rules for names, labels and annotations (apimachinery, pkg/util/validation and pkg/api/validation).
  */
 import type { Cause } from "./errors.ts";
-import { type JsonObject, objectAt, textAt, textFields } from "./json.ts";
+import { type JsonObject, listAt, objectAt, textAt, textFields, valueAt } from "./json.ts";
 import { collectionKey } from "./registry.ts";
 import type { ApiType } from "./types.ts";
 
@@ -84,7 +84,13 @@ function metadataFaultsAt(type: ApiType, metadata: JsonObject): readonly Cause[]
     const fault = nameFault(type, name);
     if (fault !== undefined) faults.push(invalidValue("metadata.name", name, fault));
   }
-  return [...faults, ...labelFaults(metadata, "metadata"), ...annotationFaults(metadata), ...finalizerFaults(metadata)];
+  return [
+    ...faults,
+    ...labelFaults(metadata, "metadata"),
+    ...annotationFaults(metadata),
+    ...ownerFaults(metadata),
+    ...finalizerFaults(metadata),
+  ];
 }
 
 /** Types whose names follow another rule than the DNS subdomain. */
@@ -139,11 +145,29 @@ function annotationFaults(metadata: JsonObject): readonly Cause[] {
   return [...faults, { reason: "FieldValueTooLong", message, field }];
 }
 
+/** (apimachinery, pkg/api/validation/objectmeta.go, ValidateOwnerReferences) */
+function ownerFaults(metadata: JsonObject): readonly Cause[] {
+  const field = "metadata.ownerReferences";
+  const owners = listAt(metadata, "ownerReferences");
+  const faults = owners.flatMap((owner) =>
+    ["apiVersion", "kind", "name", "uid"]
+      .filter((key) => textAt(owner, key) === "")
+      .map((key) => invalidValue(`${field}.${key}`, "", "must not be empty")),
+  );
+  const controllers = owners.filter((owner) => valueAt(owner, "controller") === true);
+  if (controllers.length < 2) return faults;
+  const rule = "Only one reference can have Controller set to true";
+  return [...faults, invalidValue(field, owners, rule)];
+}
+
 function finalizerFaults(metadata: JsonObject): readonly Cause[] {
-  const finalizers = metadata["finalizers"];
-  if (!Array.isArray(finalizers)) return [];
-  return finalizers.flatMap((one, index) => {
+  const field = "metadata.finalizers";
+  const finalizers = listAt(metadata, "finalizers");
+  const faults = finalizers.flatMap((one, index) => {
     const fault = qualifiedNameFault(String(one));
-    return fault === undefined ? [] : [invalidValue(`metadata.finalizers[${index}]`, one, fault)];
+    return fault === undefined ? [] : [invalidValue(`${field}[${index}]`, one, fault)];
   });
+  // Dependents cannot be both let go and deleted first.
+  if (!finalizers.includes("orphan") || !finalizers.includes("foregroundDeletion")) return faults;
+  return [...faults, invalidValue(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")];
 }

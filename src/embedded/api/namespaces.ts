@@ -30,6 +30,8 @@ export function deleteNamespace(context: ApiContext, target: Target, options: De
     gracePeriodSeconds: undefined,
     uid: undefined,
     resourceVersion: undefined,
+    // Dependents are in the namespace too, and so is what would wait for them.
+    propagation: "Background",
   };
   for (const inside of namespacedTypes(context)) {
     for (const one of context.store.collection(collectionKey(inside)).list(name)) {
@@ -40,8 +42,9 @@ export function deleteNamespace(context: ApiContext, target: Target, options: De
   return { version, gone: context.store.collection(namespacesKey).find("", name) === undefined };
 }
 
-/** Completes the end of a namespace when the last object in it goes. */
+/** Completes the end of a namespace when the last object in it goes, or has gone already. */
 export function followNamespaces(context: ApiContext): void {
+  for (const { name } of context.store.collection(namespacesKey).list()) removeIfEmpty(context, name);
   context.store.listen((_, { type, current }) => {
     if (type === "DELETED" && current.namespace !== "") removeIfEmpty(context, current.namespace);
   });

@@ -47,7 +47,11 @@ export function patchObject(
   return { version: updateObject(context, target, patchFunction(type, request), request), created: false };
 }
 
-function patchFunction(type: ApiType, { mediaType, body }: PatchRequest): (old: JsonObject) => JsonObject {
+/** What a patch other than an apply patch makes of an object; throws 415 for a media type the type does not know. */
+export function patchFunction(
+  type: ApiType,
+  { mediaType, body }: Pick<PatchRequest, "mediaType" | "body">,
+): (old: JsonObject) => JsonObject {
   if (mediaType === mergePatchType) {
     const patch = parseObjectBody(body);
     return (old) => mergePatch(old, patch);

@@ -1,12 +1,13 @@
 /**
- * What can be asked of a pod beside reading and writing it: binding, eviction, its log.
+ * What can be asked of a pod beside reading, writing and evicting it: binding, its log.
  */
+import type { Version } from "./collection.ts";
 import { type ApiContext, type LogOptions, timestamp } from "./context.ts";
-import { deleteObject, parseDeleteOptions } from "./deletion.ts";
 import { ApiError, badRequest, conflict, internalError, invalid } from "./errors.ts";
 import { type Json, type JsonObject, listAt, objectAt, textAt, withPath } from "./json.ts";
 import { requiredValue } from "./metadata-validation.ts";
 import { collectionKey } from "./registry.ts";
+import { admittedBody, bindingKind, subresourceBody } from "./subresources.ts";
 import { findObject, type Target, type WriteOptions } from "./writes.ts";
 
 /** What the API answers to a POST that has no object to give back. */
@@ -19,25 +20,43 @@ export const createdStatus: JsonObject = {
 };
 
 /**
- * Assigns a pod to a node, once: 409 when it is assigned already or on its way out
+ * Assigns a pod to a node, once: 409 when it is assigned already, on its way out or held back by a scheduling gate
  * (kubernetes, pkg/registry/core/pod/storage/storage.go, assignPod).
  */
-export function bindPod(context: ApiContext, target: Target, binding: JsonObject, options: WriteOptions): JsonObject {
+export function bindPod(context: ApiContext, target: Target, body: JsonObject, options: WriteOptions): JsonObject {
   const { type, name } = target;
-  const node = textAt(binding, "target", "name");
-  if (node === "") throw invalid({ ...type, kind: "Binding" }, name, [requiredValue("target.name")]);
+  const { dryRun } = options;
+  const binding = admittedBody(context, {
+    operation: "CREATE",
+    target,
+    subresource: "binding",
+    kind: bindingKind,
+    object: subresourceBody(bindingKind, name, body),
+    oldObject: undefined,
+    dryRun,
+  });
+  if (textAt(binding, "target", "name") === "") {
+    throw invalid({ ...type, kind: "Binding" }, name, [requiredValue("target.name")]);
+  }
   const old = findObject(context, target);
-  const uid = textAt(binding, "metadata", "uid");
-  if (uid !== "" && uid !== old.uid) {
-    throw conflict(type, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid}`);
-  }
-  if (textAt(old.object, "metadata", "deletionTimestamp") !== "") {
-    throw conflict(type, name, `pod ${name} is being deleted, cannot be assigned to a host`);
-  }
-  const holder = textAt(old.object, "spec", "nodeName");
-  if (holder !== "") throw conflict(type, name, `pod ${name} is already assigned to node ${JSON.stringify(holder)}`);
-  if (!options.dryRun) context.store.replace(collectionKey(type), boundPod(context, old.object, binding), old);
+  const obstacle = bindingObstacle(old, binding);
+  if (obstacle !== undefined) throw conflict({ ...type, plural: "pods/binding" }, name, obstacle);
+  if (!dryRun) context.store.replace(collectionKey(type), boundPod(context, old.object, binding), old);
   return createdStatus;
+}
+
+function bindingObstacle({ name, uid, object }: Version, binding: JsonObject): string | undefined {
+  const wanted = textAt(binding, "metadata", "uid");
+  if (wanted !== "" && wanted !== uid) {
+    return `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${uid}`;
+  }
+  if (textAt(object, "metadata", "deletionTimestamp") !== "") {
+    return `pod ${name} is being deleted, cannot be assigned to a host`;
+  }
+  const holder = textAt(object, "spec", "nodeName");
+  if (holder !== "") return `pod ${name} is already assigned to node ${JSON.stringify(holder)}`;
+  const isGated = listAt(object, "spec", "schedulingGates").length > 0;
+  return isGated ? `pod ${name} has non-empty .spec.schedulingGates` : undefined;
 }
 
 function boundPod(context: ApiContext, pod: JsonObject, binding: JsonObject): JsonObject {
@@ -54,16 +73,6 @@ function boundPod(context: ApiContext, pod: JsonObject, binding: JsonObject): Js
     lastTransitionTime: timestamp(context.clock),
   };
   return withPath(annotated, ["status", "conditions"], [...others, scheduled]);
-}
-
-/** Deletes a pod in the name of whoever empties its node. */
-export function evictPod(context: ApiContext, target: Target, eviction: JsonObject, options: WriteOptions): JsonObject {
-  const name = textAt(eviction, "metadata", "name");
-  if (name !== "" && name !== target.name) {
-    throw badRequest(`name in URL does not match name in Eviction object: "${target.name}" != "${name}"`);
-  }
-  deleteObject(context, target, parseDeleteOptions(objectAt(eviction, "deleteOptions"), options));
-  return createdStatus;
 }
 
 /** The log of one container, which may be left out where there is only one; throws 400, 404, or 500 without a kubelet. */

@@ -26,6 +26,7 @@ export function podSpecFaults(spec: JsonObject, path: string): readonly Cause[] 
     ...chosenFrom(spec, "restartPolicy", { path, choices: ["Always", "OnFailure", "Never"] }),
     ...chosenFrom(spec, "dnsPolicy", { path, choices: ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"] }),
     ...nodeSelectorFaults(spec, path),
+    ...gateFaults(spec, path),
     ...tolerationFaults(spec, path),
   ];
 }
@@ -78,6 +79,18 @@ function nodeSelectorFaults(spec: JsonObject, path: string): readonly Cause[] {
     ...fault,
     field: `${path}.nodeSelector`,
   }));
+}
+
+function gateFaults(spec: JsonObject, path: string): readonly Cause[] {
+  const names = gateNames(spec);
+  const faults = names.flatMap((name, index) => {
+    const field = `${path}.schedulingGates[${index}]`;
+    const fault = qualifiedNameFault(name);
+    if (fault !== undefined) return [invalidValue(field, name, fault)];
+    return names.indexOf(name) < index ? [duplicateValue(field, name)] : [];
+  });
+  if (names.length === 0 || textAt(spec, "nodeName") === "") return faults;
+  return [...faults, forbidden(`${path}.nodeName`, "cannot be set until all schedulingGates have been cleared")];
 }
 
 function tolerationFaults(spec: JsonObject, path: string): readonly Cause[] {
@@ -168,24 +181,51 @@ export function podUpdateFaults(spec: JsonObject, old: JsonObject): readonly Cau
   const tolerations = listAt(spec, "tolerations");
   const faults: Cause[] = [];
   if (!listAt(old, "tolerations").every((one) => tolerations.some((other) => sameToleration(one, other)))) {
-    const message = "Forbidden: existing toleration can not be modified except its tolerationSeconds";
-    faults.push({ reason: "FieldValueForbidden", message, field: "spec.tolerations" });
+    faults.push(forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
   }
-  if (!sameJson(fixedPart(spec), fixedPart(old))) {
-    const message = `Forbidden: pod updates may not change fields other than ${mutableFields}`;
-    faults.push({ reason: "FieldValueForbidden", message, field: "spec" });
+  faults.push(...addedGateFaults(spec, old), ...gatedSelectorFaults(spec, old));
+  if (!sameJson(fixedPart(spec, old), fixedPart(old, old))) {
+    faults.push(forbidden("spec", `pod updates may not change fields other than ${mutableFields}`));
   }
   return faults;
+}
+
+function forbidden(field: string, why: string): Cause {
+  return { reason: "FieldValueForbidden", message: `Forbidden: ${why}`, field };
+}
+
+function gateNames(spec: JsonObject): readonly string[] {
+  return listAt(spec, "schedulingGates").map((one) => textAt(one, "name"));
+}
+
+/** Gates are there from the start and only ever taken away (KEP-3521). */
+function addedGateFaults(spec: JsonObject, old: JsonObject): readonly Cause[] {
+  const known = gateNames(old);
+  return gateNames(spec).flatMap((name, index) => {
+    const why = `only deletion is allowed, but found new scheduling gate '${name}'`;
+    return known.includes(name) ? [] : [forbidden(`spec.schedulingGates[${index}].name`, why)];
+  });
+}
+
+/** While a gate holds it, a pod may still be narrowed to fewer nodes (KEP-3838). */
+function gatedSelectorFaults(spec: JsonObject, old: JsonObject): readonly Cause[] {
+  if (gateNames(old).length === 0) return [];
+  const selector = objectAt(spec, "nodeSelector");
+  const isKept = Object.entries(objectAt(old, "nodeSelector")).every(([key, value]) => selector[key] === value);
+  const rule = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
+  return isKept ? [] : [invalidValue("spec.nodeSelector", selector, rule)];
 }
 
 function sameToleration(one: Json, other: Json): boolean {
   return sameJson(without(objectAt(one), "tolerationSeconds"), without(objectAt(other), "tolerationSeconds"));
 }
 
-function fixedPart(spec: JsonObject): JsonObject {
-  const rest = without(spec, "tolerations", "activeDeadlineSeconds", "containers", "initContainers");
+/** All of a spec that an update of `old` has to leave as it is, but for what has rules of its own. */
+function fixedPart(spec: JsonObject, old: JsonObject): JsonObject {
+  const mutable = ["tolerations", "activeDeadlineSeconds", "containers", "initContainers", "schedulingGates"];
+  const gated = gateNames(old).length > 0 ? ["nodeSelector"] : [];
   return {
-    ...rest,
+    ...without(spec, ...mutable, ...gated),
     containers: listAt(spec, "containers").map(withoutImage),
     initContainers: listAt(spec, "initContainers").map(withoutImage),
   };

@@ -8,17 +8,19 @@ import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
 import { type ApiError, badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
+import { evictPod } from "./eviction.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
 import { followLog } from "./log-follow.ts";
 import { deleteNamespace, namespacesKey } from "./namespaces.ts";
 import { chooseForm } from "./negotiation.ts";
-import { patchObject } from "./patching.ts";
+import { patchFunction, patchObject } from "./patching.ts";
 import type { ResourcePath } from "./paths.ts";
-import { bindPod, evictPod, podLog } from "./pod-actions.ts";
+import { bindPod, podLog } from "./pod-actions.ts";
 import { collectionKey } from "./registry.ts";
 import { type Renderer, rendererFor } from "./render.ts";
 import { reviewed } from "./reviews.ts";
+import { readScale, updateScale } from "./scale.ts";
 import { parseFilter, type Selection } from "./selectors.ts";
 import { watchAnswer } from "./watch-request.ts";
 import { createObject, findObject, type Part, type Target, updateObject } from "./writes.ts";
@@ -47,6 +49,8 @@ export async function answerResource(context: ApiContext, request: ResourceReque
       throw refusedSubresource(path);
     case "status":
       return answerStatus(context, request, target);
+    case "scale":
+      return answerScale(context, request, target);
     case "log":
       if (request.method !== "GET") throw methodNotAllowed();
       return await answerLog(context, request, target);
@@ -225,15 +229,35 @@ function answerStatus(context: ApiContext, request: ResourceRequest, target: Tar
   }
 }
 
+function answerScale(context: ApiContext, request: ResourceRequest, target: Target): Answer {
+  const { method, path, mediaType, body } = request;
+  const write = (change: (scale: JsonObject) => JsonObject): Answer =>
+    jsonAnswer(JSON.stringify(updateScale(context, target, change, writeOptions(request))));
+  switch (method) {
+    case "GET":
+      return jsonAnswer(JSON.stringify(readScale(context, target)));
+    case "PUT": {
+      const given = bodyObject(request);
+      return write(() => given);
+    }
+    case "PATCH":
+      return write(patchFunction(path.type, { mediaType, body: body.toString("utf8") }));
+    default:
+      throw methodNotAllowed();
+  }
+}
+
 function deleteOptions(request: ResourceRequest): DeleteOptions {
   const { query } = request;
   const given = request.body.length === 0 ? {} : bodyObject(request);
   const grace = query.get("gracePeriodSeconds");
   if (grace !== null && !/^-?\d{1,9}$/.test(grace)) throw badRequest("gracePeriodSeconds is not a whole number");
   const policy = query.get("propagationPolicy");
+  const orphan = query.get("orphanDependents");
   const fromQuery: JsonObject = {
     ...(grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
+    ...(orphan === null ? {} : { orphanDependents: orphan === "true" }),
   };
   return parseDeleteOptions({ ...fromQuery, ...given }, writeOptions(request));
 }

@@ -5,7 +5,7 @@ import type { ApiContext } from "./context.ts";
 import { assertDefinitionFits, definitionFaults, prepareDefinition } from "./custom-types.ts";
 import { definitionStatus } from "./definition-status.ts";
 import type { Cause } from "./errors.ts";
-import { isObject, type JsonObject, objectAt, sameJson, textAt, withField, withPath } from "./json.ts";
+import { isObject, type JsonObject, listAt, objectAt, sameJson, textAt, withField, withPath } from "./json.ts";
 import { requiredValue } from "./metadata-validation.ts";
 import { defaultPod, defaultPodSpec } from "./pod-defaults.ts";
 import { qosClass } from "./pod-qos.ts";
@@ -29,12 +29,23 @@ export interface TypeRules {
 
 const noRules: TypeRules = {};
 
+/** The scheduler says the same of a pod that it finds gated (kubernetes, pkg/registry/core/pod/strategy.go). */
+const gatedCondition: JsonObject = {
+  type: "PodScheduled",
+  status: "False",
+  reason: "SchedulingGated",
+  message: "Scheduling is blocked due to non-empty scheduling gates",
+  lastProbeTime: null,
+  lastTransitionTime: null,
+};
+
 const podRules: TypeRules = {
   defaults: defaultPod,
   prepareCreate: (pod, context) => {
     const prioritised = withPriority(pod, context);
     const status = { phase: "Pending", qosClass: qosClass(objectAt(pod, "spec")) };
-    return { ...prioritised, status };
+    const isGated = listAt(pod, "spec", "schedulingGates").length > 0;
+    return { ...prioritised, status: isGated ? { ...status, conditions: [gatedCondition] } : status };
   },
   faults: (pod, old) => {
     const spec = objectAt(pod, "spec");

@@ -207,6 +207,8 @@ class Front {
       response.destroy();
       return;
     }
+    const retryAfter = apiError.details["retryAfterSeconds"];
+    if (typeof retryAfter === "number") response.setHeader("Retry-After", retryAfter);
     // What is left of a body that was not read is let through, so that the client comes to read the answer.
     if (!request.complete) response.setHeader("Connection", "close");
     request.resume();

@@ -6,7 +6,10 @@ import type { CustomVersion } from "./custom-version.ts";
 import { eventView, type ObjectView } from "./event-view.ts";
 
 /** Paths below an object that this server serves. */
-export type Subresource = "status" | "binding" | "eviction" | "log";
+export type Subresource = "status" | "scale" | "binding" | "eviction" | "log";
+
+/** A kind as clients name it. */
+export type GroupVersionKind = Pick<ResourceType, "group" | "version" | "kind">;
 
 /** A collection with all that discovery, paths and writes need to know of it. */
 export interface ApiType extends ResourceType {
@@ -60,6 +63,7 @@ const all = ["all"];
 const clusterWide = true;
 const counted = true;
 const status: readonly Subresource[] = ["status"];
+const scaled: readonly Subresource[] = ["status", "scale"];
 
 /** Every built-in type; `nvidia.com` belongs here so that a ClusterPolicy needs no definition first. */
 export const builtInTypes: readonly ApiType[] = [
@@ -90,14 +94,14 @@ export const builtInTypes: readonly ApiType[] = [
   row("apps/v1", "Deployment", "deployments", {
     shortNames: ["deploy"],
     categories: all,
-    subresources: status,
+    subresources: scaled,
     counted,
   }),
-  row("apps/v1", "ReplicaSet", "replicasets", { shortNames: ["rs"], categories: all, subresources: status, counted }),
+  row("apps/v1", "ReplicaSet", "replicasets", { shortNames: ["rs"], categories: all, subresources: scaled, counted }),
   row("apps/v1", "StatefulSet", "statefulsets", {
     shortNames: ["sts"],
     categories: all,
-    subresources: status,
+    subresources: scaled,
     counted,
   }),
   row("apps/v1", "DaemonSet", "daemonsets", { shortNames: ["ds"], categories: all, subresources: status, counted }),

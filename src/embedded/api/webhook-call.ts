@@ -71,9 +71,11 @@ function denied(name: string, status: JsonObject): ApiError {
   return new ApiError(isRefusal ? code : 400, textAt(status, "reason"), message, objectAt(status, "details"));
 }
 
-function reviewOf({ operation, target, subresource, object, oldObject, dryRun }: AdmissionSubject, uid: string): Json {
-  const { group, version, plural, kind, namespaced } = target.type;
-  const ownKind = { group, version, kind };
+function reviewOf(subject: AdmissionSubject, uid: string): Json {
+  const { operation, target, subresource, object, oldObject, dryRun } = subject;
+  const { group, version, plural, namespaced } = target.type;
+  const { kind } = subject.kind ?? target.type;
+  const ownKind = subject.kind === undefined ? { group, version, kind } : { ...subject.kind };
   const resource = { group, version, resource: plural };
   const optionsKind = { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions" }[operation];
   const name = target.name || textAt(object, "metadata", "name");

@@ -1,0 +1,49 @@
+/**
+ * What subresources with an object of their own have in common: its kind, and how webhooks are asked about it.
+ */
+import { type AdmissionSubject, admitted } from "./admission.ts";
+import type { ApiContext } from "./context.ts";
+import { badRequest } from "./errors.ts";
+import { type JsonObject, textAt } from "./json.ts";
+import type { GroupVersionKind } from "./types.ts";
+
+/** What is posted to `pods/binding`. */
+export const bindingKind: GroupVersionKind = { group: "", version: "v1", kind: "Binding" };
+/** What is posted to `pods/eviction`. */
+export const evictionKind: GroupVersionKind = { group: "policy", version: "v1", kind: "Eviction" };
+/** What `scale` shows and takes. */
+export const scaleKind: GroupVersionKind = { group: "autoscaling", version: "v1", kind: "Scale" };
+
+/** A body with its version and kind filled in; throws 400 when it is of another kind or about another object. */
+export function subresourceBody(
+  { group, version, kind }: GroupVersionKind,
+  name: string,
+  body: JsonObject,
+): JsonObject {
+  const apiVersion = group === "" ? version : `${group}/${version}`;
+  const given = { apiVersion: textAt(body, "apiVersion"), kind: textAt(body, "kind") };
+  if (given.kind !== "" && given.kind !== kind) {
+    throw badRequest(`${given.kind} in the data does not match the expected kind ${kind}`);
+  }
+  if (given.apiVersion !== "" && given.apiVersion !== apiVersion) {
+    throw badRequest(
+      `the API version in the data (${given.apiVersion}) does not match the expected API version (${apiVersion})`,
+    );
+  }
+  const own = textAt(body, "metadata", "name");
+  if (own !== "" && own !== name) throw badRequest(`name in URL does not match name in ${kind} object`);
+  return { ...body, apiVersion, kind };
+}
+
+/** The body as webhooks leave it; throws their refusal. */
+export function admittedBody(
+  context: ApiContext,
+  subject: Omit<AdmissionSubject, "object" | "refill" | "check"> & { readonly object: JsonObject },
+): JsonObject {
+  return admitted(context, { ...subject, refill: (one) => one, check: () => {} });
+}
+
+/** The context of a write that the server makes itself, on behalf of a request that webhooks were asked about. */
+export function ownWrites({ admission: _, unknownFields: __, ...context }: ApiContext): ApiContext {
+  return context;
+}
