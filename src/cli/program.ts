@@ -4,10 +4,12 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { silentLogger } from "../base/index.ts";
+import { gpusCommand } from "./gpus/command.ts";
 import { jsonLogger } from "./log.ts";
+import { migCommand } from "./mig/command.ts";
+import type { RunNodeCommand } from "./node/options.ts";
 import type { Output } from "./output.ts";
 import { upCommand } from "./up/command.ts";
-import { up } from "./up/up.ts";
 
 export interface ProgramOptions {
   readonly output: Output;
@@ -22,12 +24,19 @@ const DESCRIPTION =
 export async function runProgram(args: readonly string[], { output, signal }: ProgramOptions): Promise<number> {
   let exitCode = 0;
   const program = new Command("tranche").description(DESCRIPTION).version(packageJson.version);
+  program.enablePositionalOptions();
   const run = upCommand(async ({ logLevel, ...options }) => {
     const log = logLevel === undefined ? silentLogger : jsonLogger(logLevel);
+    // Loaded only when it is asked for: the node's own commands shall start at once.
+    const { up } = await import("./up/up.ts");
     exitCode = await up({ ...options, output, signal, log });
   });
-  program.addCommand(run);
-  for (const command of [program, run]) {
+  const runNode: RunNodeCommand = async ({ logLevel }, action) => {
+    const log = logLevel === undefined ? silentLogger : jsonLogger(logLevel);
+    exitCode = await action({ output, signal, log });
+  };
+  for (const command of [run, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);
+  for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => output.answer(text.trimEnd()),
       writeErr: (text) => output.progress(text.trimEnd()),
@@ -40,4 +49,9 @@ export async function runProgram(args: readonly string[], { output, signal }: Pr
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? 0 : 2;
   }
+}
+
+/** The command and all below it. */
+function everyCommand(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
 }

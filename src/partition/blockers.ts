@@ -39,14 +39,31 @@ export function inUse(gpu: Gpu, { what, deviceUuid, pods }: Blocker, reason: str
     `${name} is held by ${podsText(pods)}; ${reason}`,
     {
       evidence: { deviceUuid, pods },
-      remedy: `the change goes on by itself when it is free; delete the ${pods.length === 1 ? "pod" : "pods"} to have it now`,
+      remedy: `the change goes on by itself when it is free; ${endText(pods)} to have it now`,
     },
   );
 }
 
-/** `pod ml/a`, `pods ml/a, ml/b`. */
-export function podsText(pods: readonly string[]): string {
-  return `${pods.length === 1 ? "pod" : "pods"} ${pods.join(", ")}`;
+/** `pod ml/a`, `pods ml/a, ml/b`, `pod ml/a, process 4242 (python)`. */
+export function podsText(holders: readonly string[]): string {
+  const pods = holders.filter((one) => !isProcess(one));
+  const word = pods.length === 1 ? "pod" : "pods";
+  return [...(pods.length === 0 ? [] : [`${word} ${pods.join(", ")}`]), ...holders.filter(isProcess)].join(", ");
+}
+
+function endText(holders: readonly string[]): string {
+  const pods = holders.filter((one) => !isProcess(one)).length;
+  const processes = holders.length - pods;
+  const parts = [
+    ...(pods === 0 ? [] : [`delete the ${pods === 1 ? "pod" : "pods"}`]),
+    ...(processes === 0 ? [] : [`end the ${processes === 1 ? "process" : "processes"}`]),
+  ];
+  return parts.join(" and ");
+}
+
+/** A pod is named `namespace/name`, a process by its number and command: `process 4242 (python)`. */
+function isProcess(holder: string): boolean {
+  return holder.startsWith("process ");
 }
 
 function wholeGpu(gpu: Gpu, holders: Holders): readonly Blocker[] {

@@ -9,6 +9,6 @@ export {
   recordedText,
   recordLayout,
 } from "./recorded.ts";
-export type { Holders } from "./situation.ts";
+export { geometryOf, type Holders } from "./situation.ts";
 export { planText, stepText } from "./text.ts";
 export type { Blocker, Execution, PartitionPlan, PlannedInstance, Step } from "./types.ts";

@@ -49,7 +49,10 @@ export interface Choice {
   readonly contents: ReadonlyMap<number, Content> | undefined;
 }
 
-/** Who holds what: UUID of a MIG device or of a whole GPU to `namespace/name` of the pods. */
+/**
+ * Who holds what: UUID of a MIG device or of a whole GPU to `namespace/name` of the pods, and to `process 4242 (python)`
+ * for processes of which no pod is known.
+ */
 export type Holders = ReadonlyMap<string, readonly string[]>;
 
 /** Fits the slot masks of `LayoutSpace`. */

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { isErrno } from "../errno.ts";
 
 /** How an attempt ended; `stale` tells that the lock of a process that is gone was taken over. */
 export type LockAttempt =
@@ -20,8 +21,7 @@ export async function takeLock(path: string): Promise<LockAttempt> {
     if (await create(path, `${own}\n`)) return { result: "taken", stale };
     const text = await read(path);
     if (text === undefined) continue;
-    const [, pidText = "", start] = /^(\d+)(?: (\d+))?\n$/.exec(text) ?? [];
-    const pid = Number(pidText);
+    const { pid, start } = parsed(text);
     if (pid === 0) return { result: "foreign" };
     if (await isAlive(pid, start)) return { result: "held", pid };
     stale = (await takeAway(path, text)) || stale;
@@ -36,7 +36,7 @@ async function create(path: string, text: string): Promise<boolean> {
     await link(draft, path);
     return true;
   } catch (error) {
-    if (hasCode(error, "EEXIST")) return false;
+    if (isErrno(error, "EEXIST")) return false;
     throw error;
   } finally {
     await rm(draft, { force: true });
@@ -52,20 +52,32 @@ async function takeAway(path: string, text: string): Promise<boolean> {
     await link(aside, path);
     return false;
   } catch (error) {
-    if (hasCode(error, "ENOENT") || hasCode(error, "EEXIST")) return false;
+    if (isErrno(error, "ENOENT") || isErrno(error, "EEXIST")) return false;
     throw error;
   } finally {
     await rm(aside, { force: true });
   }
 }
 
+/** The living process that holds the lock at `path`, if one does. */
+export async function lockHolder(path: string): Promise<number | undefined> {
+  const { pid, start } = parsed((await read(path)) ?? "");
+  return pid !== 0 && (await isAlive(pid, start)) ? pid : undefined;
+}
+
 async function read(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return undefined;
+    if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
+}
+
+/** The process that a lock names; 0 when it names none. */
+function parsed(text: string): { readonly pid: number; readonly start: string | undefined } {
+  const [, pid = "", start] = /^(\d+)(?: (\d+))?\n$/.exec(text) ?? [];
+  return { pid: Number(pid), start };
 }
 
 /** Whether the process is there and, where that can be told, is not a later one of the same number. */
@@ -74,7 +86,7 @@ async function isAlive(pid: number, start: string | undefined): Promise<boolean>
     process.kill(pid, 0);
   } catch (error) {
     // Somebody else's process cannot be signalled, but it is there.
-    if (!hasCode(error, "EPERM")) return false;
+    if (!isErrno(error, "EPERM")) return false;
   }
   const now = await startOf(pid);
   return start === undefined || now === undefined || now === start;
@@ -89,8 +101,4 @@ async function startOf(pid: number): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -78,8 +78,8 @@ export function defaultFleet(): readonly SimulatedNode[] {
   });
 }
 
-/** `MODEL[:COUNT]`, several joined by commas. */
-function parseGpus(text: string, subject: Subject, place: Place | undefined): Outcome<readonly GpuModel[]> {
+/** Reads `MODEL[:COUNT]`, several joined by commas. */
+export function parseGpus(text: string, subject: Subject, place: Place | undefined): Outcome<readonly GpuModel[]> {
   const gpus: GpuModel[] = [];
   for (const part of text.split(",").map((one) => one.trim())) {
     const colon = part.indexOf(":");

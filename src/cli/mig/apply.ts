@@ -1,0 +1,181 @@
+/**
+ * `tranche mig apply`: plans, executes exactly that, verifies with the driver, and goes back when something fails.
+ */
+import { type Finding, finding, type Outcome } from "../../base/index.ts";
+import { type HooksFile, parseHooksFile } from "../../config/index.ts";
+import type { Holders, PartitionPlan } from "../../partition/index.ts";
+import { merged } from "../node/holders.ts";
+import type { NodeArguments } from "../node/options.ts";
+import { findingLines } from "../report/text.ts";
+import { carryOut } from "./change.ts";
+import { type CommandContext, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
+import { type HookRun, runHook } from "./hooks.ts";
+import { brokenOff, type MigJournal, openJournal } from "./journal.ts";
+import { isRefused, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
+import { readTarget, type Target, type TargetArguments, textOf } from "./target.ts";
+
+export interface ApplyArguments extends TargetArguments {
+  readonly node: NodeArguments;
+  readonly devices: readonly string[];
+  readonly hooksFile: string | undefined;
+  /** Sets modes without resetting GPUs; they take effect at the next reset or reboot. */
+  readonly skipReset: boolean;
+  /** Slices that pods hold count as free; what a process uses the driver still refuses to destroy. */
+  readonly forceDestroyInUse: boolean;
+  readonly format: PlanFormat;
+}
+
+/** Runs `apply`; 0 applied or nothing to do, 1 refused or failed. */
+export async function migApply(args: ApplyArguments, context: CommandContext): Promise<number> {
+  const hooks = await readHooks(args.hooksFile);
+  if (!hooks.ok) return refuse(context, hooks.findings);
+  const journal = await openJournal(args.node.stateDir);
+  if (!journal.ok) return refuse(context, journal.findings);
+  try {
+    const node = await openGpus(args.node, args.devices, context);
+    if (!node.ok) return refuse(context, node.findings);
+    try {
+      const findings = [...hooks.findings, ...node.findings];
+      if (findings.length > 0) context.output.progress(findingLines(findings));
+      const apply = new Apply(args, context, { node: node.value, journal: journal.value.journal, hooks: hooks.value });
+      return await apply.run();
+    } finally {
+      node.value.close();
+    }
+  } finally {
+    await journal.value.release();
+  }
+}
+
+async function readHooks(path: string | undefined): Promise<Outcome<HooksFile>> {
+  if (path === undefined) return { ok: true, value: new Map(), findings: [] };
+  const text = await textOf(path);
+  return text.ok ? parseHooksFile(text.value, path) : text;
+}
+
+interface ApplyParts {
+  readonly node: NodeGpus;
+  readonly journal: MigJournal;
+  readonly hooks: HooksFile;
+}
+
+class Apply {
+  readonly #args: ApplyArguments;
+  readonly #context: CommandContext;
+  readonly #node: NodeGpus;
+  readonly #journal: MigJournal;
+  readonly #hooks: HookRun;
+  /** Pods by the kubelet's word before the hooks, which may stop it and leave its pods running. */
+  #pods: Holders = new Map();
+
+  constructor(args: ApplyArguments, context: CommandContext, { node, journal, hooks }: ApplyParts) {
+    this.#args = args;
+    this.#context = context;
+    this.#node = node;
+    this.#journal = journal;
+    this.#hooks = { hooks, environment: hookEnvironment(args), log: context.log };
+  }
+
+  async run(): Promise<number> {
+    const { all, chosen } = this.#node;
+    const target = await readTarget(this.#args, all, chosen);
+    if (!target.ok) return refuse(this.#context, target.findings);
+    if (target.findings.length > 0) this.#context.output.progress(findingLines(target.findings));
+    const { unfinished } = this.#journal.content;
+    if (unfinished !== undefined) this.#context.output.progress(findingLines([brokenOff(unfinished)]));
+    const started = await runHook(this.#hooks, "apply-start");
+    if (started !== undefined) return refuse(this.#context, [started]);
+    const findings = await this.#change(target.value);
+    const ended = await runHook(this.#hooks, "apply-exit");
+    const all_ = ended === undefined ? findings : [...findings, ended];
+    if (all_.length > 0) return refuse(this.#context, all_);
+    this.#context.output.answer("MIG configuration applied successfully");
+    return 0;
+  }
+
+  /** The change between the first hook and the last; findings say why it was not made. */
+  async #change(target: Target): Promise<readonly Finding[]> {
+    const held = await this.#holders();
+    if (!held.ok) return held.findings;
+    if (this.#hooks.hooks.size > 0) this.#pods = await this.#node.holders.pods();
+    let plans = await this.#plans(target, held.value);
+    const changed = plans.filter((plan) => plan.steps.length > 0 || isRefused(plan));
+    for (const name of neededHooks(changed)) {
+      const failed = await runHook(this.#hooks, name);
+      if (failed !== undefined) return [failed];
+    }
+    if (this.#hooks.hooks.size > 0) {
+      // The hooks may have ended what was in the way.
+      const after = await this.#holders();
+      if (!after.ok) return after.findings;
+      plans = await this.#plans(target, after.value);
+    }
+    const { format, skipReset } = this.#args;
+    const write = format === "json" ? this.#context.output.answer : this.#context.output.progress;
+    write(plansText(plans, format));
+    const found = planFindings(plans);
+    if (plans.some(isRefused)) return [...found, refused()];
+    if (found.length > 0) this.#context.output.progress(findingLines(found));
+    return carryOut({
+      driver: this.#node.driver,
+      plans,
+      what: `config ${target.name}`,
+      journal: this.#journal,
+      holders: () => this.#holdersOrThrow(),
+      resettable: !skipReset,
+      log: this.#context.log,
+      signal: this.#context.signal,
+      onStep: (gpuIndex, step) => this.#context.output.progress(`GPU ${gpuIndex}: ${step}`),
+    });
+  }
+
+  async #plans({ wanted }: Target, holders: Holders): Promise<readonly PartitionPlan[]> {
+    return planAll({
+      gpus: await this.#node.driver.list(),
+      wanted,
+      unfinished: this.#journal.content.unfinished?.before ?? [],
+      holders,
+      resettable: !this.#args.skipReset,
+      journal: this.#journal.place,
+    });
+  }
+
+  /** Everybody who holds something; with force, processes only, which the driver protects itself. */
+  async #holders(): Promise<Outcome<Holders>> {
+    if (this.#args.forceDestroyInUse) return { ok: true, value: new Map(), findings: [] };
+    const held = await readHolders(this.#node.holders);
+    return held.ok ? { ...held, value: merged(held.value, this.#pods) } : held;
+  }
+
+  async #holdersOrThrow(): Promise<Holders> {
+    const held = await this.#holders();
+    if (held.ok) return held.value;
+    throw new Error(held.findings.map(({ message }) => message).join("; "));
+  }
+}
+
+/** Which hooks run before the change, by what the GPUs differ in. */
+function neededHooks(plans: readonly PartitionPlan[]): readonly ("pre-apply-mode" | "pre-apply-config")[] {
+  if (plans.length === 0) return [];
+  const modes = plans.some(({ steps, blockers, gpuUuid }) => {
+    const set = steps.some(({ kind }) => kind === "set-mig-mode" || kind === "reset-gpu");
+    return set || blockers.some(({ deviceUuid }) => deviceUuid === gpuUuid);
+  });
+  return modes ? ["pre-apply-mode", "pre-apply-config"] : ["pre-apply-config"];
+}
+
+function hookEnvironment(args: ApplyArguments): Readonly<Record<string, string>> {
+  return {
+    MIG_PARTED_CONFIG_FILE: args.file ?? "",
+    MIG_PARTED_SELECTED_CONFIG: args.config ?? "",
+    MIG_PARTED_HOOKS_FILE: args.hooksFile ?? "",
+    MIG_PARTED_SKIP_RESET: String(args.skipReset),
+    MIG_PARTED_MODE_CHANGE_ONLY: String(args.modeOnly),
+  };
+}
+
+function refused(): Finding {
+  return finding("mig-change-refused", { kind: "node", name: "this node" }, "nothing was changed", {
+    remedy: "see the findings above",
+  });
+}

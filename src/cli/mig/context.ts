@@ -1,0 +1,81 @@
+/**
+ * What every `tranche mig` command works with.
+ */
+import { errorText, type Finding, finding, type Logger, type Outcome } from "../../base/index.ts";
+import type { Gpu, GpuDriver } from "../../gpu/index.ts";
+import type { Holders } from "../../partition/index.ts";
+import { LocalHolders } from "../node/holders.ts";
+import { openDriver } from "../node/open-driver.ts";
+import type { NodeArguments } from "../node/options.ts";
+import type { Output } from "../output.ts";
+import { findingLines } from "../report/text.ts";
+import { pickGpus } from "./target.ts";
+
+export interface CommandContext {
+  readonly output: Output;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** The driver, its GPUs, and those the command is about. */
+export interface NodeGpus {
+  readonly driver: GpuDriver;
+  readonly all: readonly Gpu[];
+  readonly chosen: readonly Gpu[];
+  readonly holders: LocalHolders;
+  close(): void;
+}
+
+/** Opens the driver and reads the GPUs; `devices` picks among them. */
+export async function openGpus(
+  node: NodeArguments,
+  devices: readonly string[],
+  { log }: Pick<CommandContext, "log">,
+): Promise<Outcome<NodeGpus>> {
+  const opened = await openDriver(node, log);
+  if (!opened.ok) return opened;
+  const { driver, close } = opened.value;
+  try {
+    const all = await driver.list();
+    const chosen = pickGpus(all, devices);
+    if (!chosen.ok) {
+      close();
+      return chosen;
+    }
+    const holders = new LocalHolders(driver, node.root);
+    const closeBoth = (): void => {
+      holders.close();
+      close();
+    };
+    const value = { driver, all, chosen: chosen.value, holders, close: closeBoth };
+    return { ok: true, value, findings: opened.findings };
+  } catch (error) {
+    close();
+    return { ok: false, findings: [...opened.findings, driverFailed(error)] };
+  }
+}
+
+/** Who holds what; without an answer nothing may be taken away, so that is an error. */
+export async function readHolders(holders: LocalHolders): Promise<Outcome<Holders>> {
+  try {
+    return { ok: true, value: await holders.all(), findings: [] };
+  } catch (error) {
+    const message = `who holds what on this node cannot be read: ${errorText(error)}`;
+    const remedy = "check that the kubelet runs, or end it and its pods; nothing is changed";
+    const subject = { kind: "node", name: "this node" } as const;
+    return { ok: false, findings: [finding("holders-unknown", subject, message, { remedy })] };
+  }
+}
+
+/** Prints findings and gives the exit code of a refusal. */
+export function refuse({ output }: Pick<CommandContext, "output">, findings: readonly Finding[]): number {
+  output.progress(findingLines(findings));
+  return 1;
+}
+
+/** A call to the driver that failed outside a change. */
+export function driverFailed(error: unknown): Finding {
+  return finding("driver-unreachable", { kind: "node", name: "this node" }, errorText(error), {
+    remedy: "see nvidia-smi and the kernel log (dmesg) for NVRM messages",
+  });
+}

@@ -1,0 +1,89 @@
+/**
+ * Who holds what on this machine: pods as the kubelet tells, also while they are idle, and processes as the driver tells.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Gpu, GpuDriver, GpuProcess } from "../../gpu/index.ts";
+import type { PodResourcesClient } from "../../kubelet/index.ts";
+import type { Holders } from "../../partition/index.ts";
+
+/** Below the host's root. */
+const POD_RESOURCES_SOCKET = "var/lib/kubelet/pod-resources/kubelet.sock";
+
+/** Who holds what, asked as often as somebody needs it. */
+export class LocalHolders {
+  readonly #driver: GpuDriver;
+  readonly #socketPath: string;
+  #client: PodResourcesClient | undefined;
+
+  /** `root` is where the host's file system is. */
+  constructor(driver: GpuDriver, root: string) {
+    this.#driver = driver;
+    this.#socketPath = join(root, POD_RESOURCES_SOCKET);
+  }
+
+  /** Everybody: pods and processes. Throws what the kubelet or the driver throw when they do not answer. */
+  async all(): Promise<Holders> {
+    const [pods, processes] = await Promise.all([this.pods(), this.processes()]);
+    return merged(pods, processes);
+  }
+
+  /** What pods hold by the kubelet's word, device UUID to `namespace/name`; empty where no kubelet runs. */
+  async pods(): Promise<Holders> {
+    if (this.#client === undefined && !existsSync(this.#socketPath)) return new Map();
+    this.#client ??= await connect(this.#socketPath);
+    const holders = new Map<string, Set<string>>();
+    for (const { namespace, pod, deviceIds } of await this.#client.list()) {
+      for (const id of deviceIds) add(holders, deviceOf(id), `${namespace}/${pod}`);
+    }
+    return sorted(holders);
+  }
+
+  /** What processes use, device UUID to `process 4242 (python)`; one on no MIG device holds the GPU. */
+  async processes(): Promise<Holders> {
+    const holders = new Map<string, Set<string>>();
+    for (const gpu of await this.#driver.list()) {
+      for (const process of await this.#driver.processes(gpu.uuid)) {
+        add(holders, deviceUsed(gpu, process), `process ${process.pid} (${process.command})`);
+      }
+    }
+    return sorted(holders);
+  }
+
+  /** Lets go of the kubelet's socket. */
+  close(): void {
+    this.#client?.close();
+  }
+}
+
+/** gRPC takes long to load, so it is loaded only where there is a kubelet. */
+async function connect(socketPath: string): Promise<PodResourcesClient> {
+  const { PodResourcesClient } = await import("../../kubelet/index.ts");
+  return new PodResourcesClient({ socketPath });
+}
+
+/** Both together. */
+export function merged(...all: readonly Holders[]): Holders {
+  const holders = new Map<string, Set<string>>();
+  for (const one of all) for (const [uuid, names] of one) for (const name of names) add(holders, uuid, name);
+  return sorted(holders);
+}
+
+/** The UUID of the MIG device that a process is on, or of its GPU. */
+function deviceUsed(gpu: Gpu, { gpuInstanceId, computeInstanceId }: GpuProcess): string {
+  const instance = gpu.instances.find(({ id }) => id === gpuInstanceId);
+  return instance?.computeInstances.find(({ id }) => id === computeInstanceId)?.uuid ?? gpu.uuid;
+}
+
+/** A device id without the `::<n>` of a share. */
+function deviceOf(id: string): string {
+  return id.split("::", 1)[0] ?? id;
+}
+
+function add(holders: Map<string, Set<string>>, uuid: string, name: string): void {
+  holders.set(uuid, (holders.get(uuid) ?? new Set()).add(name));
+}
+
+function sorted(holders: ReadonlyMap<string, ReadonlySet<string>>): Holders {
+  return new Map([...holders].map(([uuid, names]) => [uuid, [...names].sort()]));
+}
