@@ -2,6 +2,7 @@
 export { builtInType } from "./api/built-in-type.ts";
 export type { LogOptions, ReadLogs } from "./api/context.ts";
 export { type ApiServer, type ApiServerOptions, type ApiServerStats, startApiServer } from "./api/server.ts";
+export { Controllers, type ControllersOptions } from "./controllers/controllers.ts";
 export { logReader } from "./kubelet/logs.ts";
 export type { WorkloadDriver } from "./kubelet/program.ts";
 export type { GpuUse, LogLine } from "./kubelet/runtime.ts";

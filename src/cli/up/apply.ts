@@ -19,7 +19,7 @@ const ORDER: ReadonlyMap<string, number> = new Map([
 const MIDDLE = 5;
 
 /** Stored and shown, but no controller acts on them here. */
-const NOT_RUN = new Set(["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"]);
+const NOT_RUN = new Set(["StatefulSet", "DaemonSet", "Job"]);
 
 /** Creates every object, or replaces it when it exists. Returns what the user must know; errors mean it was refused. */
 export async function applyManifests(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {

@@ -1,5 +1,5 @@
 /**
- * The embedded cluster put together: API server, scheduler, and for each node its GPUs, its kubelet and its agent.
+ * The embedded cluster put together: API server, scheduler, controllers, and for each node its GPUs, kubelet and agent.
  *
  * Everything talks to the API server over HTTPS through the client that a real cluster gets, and agent and kubelet
  * meet on unix sockets only.
@@ -13,7 +13,7 @@ import {
   type Outcome,
   TrancheError,
 } from "../../base/index.ts";
-import { type ApiServer, logReader, Scheduler, startApiServer } from "../../embedded/index.ts";
+import { type ApiServer, Controllers, logReader, Scheduler, startApiServer } from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
 import { KubeClient, type Node, resources } from "../../kube/index.ts";
 import { ClusterNode } from "./cluster-node.ts";
@@ -37,7 +37,7 @@ export interface Cluster {
   /** Their agents run once `startWork` was called. */
   readonly nodes: readonly ClusterNode[];
   readonly kubeconfigPath: string;
-  /** Starts scheduler and agents; until then nodes are registered and nothing happens. */
+  /** Starts scheduler, controllers and agents; until then nodes are registered and nothing happens. */
   startWork(): void;
   /** Whether nothing is going on that was begun. */
   idle(): boolean;
@@ -77,6 +77,7 @@ async function build(
   const client = new KubeClient(api.connection());
   closers.push(() => client.close());
   const scheduler = new Scheduler(client, { clock, log });
+  const controllers = new Controllers(client, { clock, log });
   const nodes: ClusterNode[] = [];
   for (const [ordinal, declared] of options.nodes.entries()) {
     const { name, gpus } = declared;
@@ -91,6 +92,8 @@ async function build(
   const startWork = (): void => {
     scheduler.start();
     closers.push(() => scheduler.stop());
+    controllers.start();
+    closers.push(() => controllers.stop());
     for (const node of nodes) {
       node.startAgent();
       closers.push(() => node.stopAgent());
@@ -102,7 +105,7 @@ async function build(
     nodes,
     kubeconfigPath,
     startWork,
-    idle: () => scheduler.idle() && nodes.every((node) => node.idle()),
+    idle: () => scheduler.idle() && controllers.idle() && nodes.every((node) => node.idle()),
     snapshots: () => Promise.all(nodes.map((node) => node.snapshot())),
     stop: () => closeAll(closers),
   };

@@ -7,7 +7,7 @@ import { definitionStatus } from "./definition-status.ts";
 import type { Cause } from "./errors.ts";
 import { isObject, type JsonObject, listAt, objectAt, sameJson, textAt, withField, withPath } from "./json.ts";
 import { requiredValue } from "./metadata-validation.ts";
-import { defaultPod, defaultPodSpec } from "./pod-defaults.ts";
+import { defaultPod } from "./pod-defaults.ts";
 import { qosClass } from "./pod-qos.ts";
 import { podSpecFaults, podUpdateFaults } from "./pod-validation.ts";
 import { withPriority } from "./priority.ts";
@@ -15,6 +15,7 @@ import { normalQuantities } from "./quantities.ts";
 import { collectionKey } from "./registry.ts";
 import type { ApiType } from "./types.ts";
 import { defaultWebhooks, webhookFaults } from "./webhook-faults.ts";
+import { workloadRules } from "./workload-rules.ts";
 
 export interface TypeRules {
   /** Fills what the client left out, at every write. */
@@ -107,68 +108,6 @@ const claimRules: TypeRules = {
   prepareCreate: (object) => ({ ...object, status: { phase: "Pending" } }),
 };
 
-/** Types that hold the template of a pod. */
-function workloadRules(extra: (spec: JsonObject, object: JsonObject) => JsonObject): TypeRules {
-  return {
-    defaults: (object) => {
-      const spec = objectAt(object, "spec");
-      const filled = withPath(spec, ["template", "spec"], defaultPodSpec(objectAt(spec, "template", "spec")));
-      return { ...object, spec: extra(filled, object) };
-    },
-    prepareCreate: (object) => ({ ...object, status: {} }),
-    faults: (object, old) => [
-      ...podSpecFaults(objectAt(object, "spec", "template", "spec"), "spec.template.spec"),
-      ...selectorFaults(object, old),
-    ],
-  };
-}
-
-function selectorFaults(object: JsonObject, old: JsonObject | undefined): readonly Cause[] {
-  const selector = objectAt(object, "spec", "selector");
-  if (Object.keys(selector).length === 0) return [requiredValue("spec.selector")];
-  const labels = objectAt(object, "spec", "template", "metadata", "labels");
-  const wanted = Object.entries(objectAt(selector, "matchLabels"));
-  if (!wanted.every(([key, value]) => labels[key] === value)) {
-    const message = `Invalid value: ${JSON.stringify(labels)}: \`selector\` does not match template \`labels\``;
-    return [{ reason: "FieldValueInvalid", message, field: "spec.template.metadata.labels" }];
-  }
-  if (old === undefined || sameJson(selector, objectAt(old, "spec", "selector"))) return [];
-  return [forbiddenChange("spec.selector", "field is immutable")];
-}
-
-const replicated = workloadRules((spec) => ({ replicas: 1, ...spec }));
-
-const deploymentRules = workloadRules((spec) => ({
-  replicas: 1,
-  strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "25%", maxSurge: "25%" } },
-  revisionHistoryLimit: 10,
-  progressDeadlineSeconds: 600,
-  ...spec,
-}));
-
-/** A Job selects its pods by its own uid unless told otherwise. */
-const jobRules = workloadRules((spec, job) => {
-  const filled: JsonObject = {
-    ...(spec["parallelism"] === undefined ? { completions: 1 } : {}),
-    parallelism: 1,
-    backoffLimit: 6,
-    completionMode: "NonIndexed",
-    suspend: false,
-    ...spec,
-  };
-  if (spec["selector"] !== undefined || spec["manualSelector"] === true) return filled;
-  const uid = textAt(job, "metadata", "uid");
-  const own = { "batch.kubernetes.io/controller-uid": uid };
-  const labels: JsonObject = {
-    ...objectAt(spec, "template", "metadata", "labels"),
-    ...own,
-    "batch.kubernetes.io/job-name": nameOf(job),
-    "controller-uid": uid,
-    "job-name": nameOf(job),
-  };
-  return { ...withPath(filled, ["template", "metadata", "labels"], labels), selector: { matchLabels: own } };
-});
-
 const definitionRules: TypeRules = {
   defaults: prepareDefinition,
   prepareCreate: (definition, context) => {
@@ -217,11 +156,7 @@ const rules: Readonly<Record<string, TypeRules>> = {
   "events.": eventRules,
   "persistentvolumeclaims.": claimRules,
   "priorityclasses.scheduling.k8s.io": priorityClassRules,
-  "deployments.apps": deploymentRules,
-  "replicasets.apps": replicated,
-  "statefulsets.apps": replicated,
-  "daemonsets.apps": workloadRules((spec) => ({ updateStrategy: { type: "RollingUpdate" }, ...spec })),
-  "jobs.batch": jobRules,
+  ...workloadRules,
   "customresourcedefinitions.apiextensions.k8s.io": definitionRules,
   "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhookRules,
   "validatingwebhookconfigurations.admissionregistration.k8s.io": webhookRules,

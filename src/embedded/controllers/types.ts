@@ -1,0 +1,91 @@
+/**
+ * The workload kinds, as far as their controllers read and write them (apps/v1, batch/v1, policy/v1).
+ */
+import type { Condition, KubeObject, PodSpec } from "../../kube/index.ts";
+
+/** From what pods are made. */
+export interface PodTemplate {
+  readonly metadata?: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly finalizers?: readonly string[];
+  };
+  readonly spec: PodSpec;
+}
+
+/** `{matchLabels, matchExpressions}`, read with `parseLabelSelector`. */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly unknown[];
+}
+
+/** A number, or a percentage such as `25%`. */
+export type Share = number | string;
+
+/** A condition that also tells when it was last looked at; times are RFC 3339. */
+export interface TimedCondition extends Condition {
+  lastUpdateTime?: string;
+}
+
+export interface ReplicaSetStatus {
+  readonly replicas: number;
+  readonly fullyLabeledReplicas?: number;
+  readonly readyReplicas?: number;
+  readonly availableReplicas?: number;
+  readonly observedGeneration?: number;
+  readonly conditions?: readonly Condition[];
+}
+
+export interface ReplicaSet extends KubeObject {
+  spec: {
+    readonly replicas?: number;
+    readonly minReadySeconds?: number;
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+  };
+  status?: ReplicaSetStatus;
+}
+
+export interface DeploymentStatus {
+  readonly observedGeneration?: number;
+  readonly replicas?: number;
+  readonly updatedReplicas?: number;
+  readonly readyReplicas?: number;
+  readonly availableReplicas?: number;
+  readonly unavailableReplicas?: number;
+  readonly collisionCount?: number;
+  readonly conditions?: readonly TimedCondition[];
+}
+
+export interface Deployment extends KubeObject {
+  spec: {
+    readonly replicas?: number;
+    readonly minReadySeconds?: number;
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+    readonly strategy?: {
+      readonly type?: "RollingUpdate" | "Recreate";
+      readonly rollingUpdate?: { readonly maxSurge?: Share; readonly maxUnavailable?: Share };
+    };
+    readonly revisionHistoryLimit?: number;
+    readonly progressDeadlineSeconds?: number;
+    readonly paused?: boolean;
+  };
+  status?: DeploymentStatus;
+}
+
+export interface BudgetStatus {
+  readonly observedGeneration?: number;
+  readonly currentHealthy: number;
+  readonly desiredHealthy: number;
+  readonly expectedPods: number;
+  readonly disruptionsAllowed: number;
+  /** Pods that were evicted and are still there: name to time of eviction. */
+  readonly disruptedPods?: Readonly<Record<string, string>>;
+  readonly conditions?: readonly Condition[];
+}
+
+export interface Budget extends KubeObject {
+  spec?: { readonly minAvailable?: Share; readonly maxUnavailable?: Share; readonly selector?: LabelSelector };
+  status?: BudgetStatus;
+}
