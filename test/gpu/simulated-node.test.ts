@@ -185,6 +185,25 @@ describe("injected faults", () => {
   });
 });
 
+test("a driver that is not loaded refuses every call and every new process; what runs goes on", async () => {
+  const driver = driverOf({ models: [a100, t4] });
+  const { uuid } = await gpuAt(driver, 1);
+  const { pid } = driver.startProcess({ device: uuid, command: "a", memoryMiB: 1024 });
+  const before = await driver.list();
+  driver.unload();
+  await refused(driver.list(), "driver-not-loaded");
+  await refused(driver.processes(uuid), "driver-not-loaded");
+  await refused(driver.setMigMode(uuid, true), "driver-not-loaded");
+  assert.throws(() => driver.xidEvents(new AbortController().signal), { nvmlCode: "driver-not-loaded" });
+  assert.throws(() => driver.startProcess({ device: uuid, command: "b", memoryMiB: 1 }), CudaNoDeviceError);
+  driver.load();
+  assert.deepEqual(await driver.list(), before);
+  assert.deepEqual(
+    (await driver.processes(uuid)).map((one) => one.pid),
+    [pid],
+  );
+});
+
 test("tells listeners of changes once they are made, until they leave", async () => {
   const driver = driverOf({ models: [h100] });
   const { uuid } = await gpuAt(driver, 0);

@@ -6,13 +6,21 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Clock, TrancheError } from "../../base/index.ts";
-import type { CudaOutOfMemoryError } from "../../gpu/index.ts";
+import { type CudaOutOfMemoryError, DriverError } from "../../gpu/index.ts";
 import type { Container, Pod } from "../../kube/index.ts";
 import type { AllocateAnswer } from "../../sharing/index.ts";
 import { PodAddresses } from "./pod-network.ts";
 import { Program, type WorkloadDriver } from "./program.ts";
 import type { ContainerEnd, RuntimeContainer } from "./runtime-container.ts";
-import { type DeviceFault, requestedDevices, resolveDevices, type VisibleDevice } from "./visible-devices.ts";
+import {
+  type DeviceFault,
+  type DeviceRequest,
+  driverFault,
+  type ResolvedDevices,
+  requestedDevices,
+  resolveDevices,
+  type VisibleDevice,
+} from "./visible-devices.ts";
 import { parseWorkload } from "./workload.ts";
 
 export interface RuntimeOptions {
@@ -137,7 +145,7 @@ export class SimulatedRuntime {
    */
   async run(request: ContainerRequest): Promise<RuntimeContainer> {
     const { pod, container, attempt, answer } = request;
-    const resolved = resolveDevices(requestedDevices(answer, container.env), await this.#options.driver.list());
+    const resolved = await this.#resolve(requestedDevices(answer, container.env));
     if (!resolved.ok && resolved.fault.reason === "CreateContainerError") throw new ContainerFault(resolved.fault);
     const podUid = pod.metadata.uid ?? "";
     const nowMs = this.#options.clock.now();
@@ -213,6 +221,17 @@ export class SimulatedRuntime {
       const { namespace = "default", name } = pod.metadata;
       return [{ namespace, pod: name, container: container.name, pid, device: device.uuid, memoryMiB, computePercent }];
     });
+  }
+
+  /** Only who asks for GPUs needs the driver. */
+  async #resolve(request: DeviceRequest): Promise<ResolvedDevices> {
+    if (request.legacy.length === 0 && request.cdi.length === 0) return { ok: true, devices: [] };
+    try {
+      return resolveDevices(request, await this.#options.driver.list());
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error;
+      return { ok: false, fault: driverFault(error) };
+    }
   }
 
   async #follow(entry: Entry, program: Program): Promise<void> {

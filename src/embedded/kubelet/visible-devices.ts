@@ -5,7 +5,7 @@
  * mounts below `/var/run/nvidia-container-devices` (nvidia-container-toolkit internal/config/image). CDI names come
  * with the CRI request or in annotations and are injected by containerd.
  */
-import type { ComputeInstance, Gpu, GpuInstance } from "../../gpu/index.ts";
+import type { ComputeInstance, DriverError, Gpu, GpuInstance } from "../../gpu/index.ts";
 import type { EnvVar } from "../../kube/index.ts";
 import type { AllocateAnswer } from "../../sharing/index.ts";
 
@@ -74,13 +74,13 @@ export function requestedDevices(answer: AllocateAnswer, env: readonly EnvVar[] 
   };
 }
 
-/** Finds the requested devices among `gpus`; an id that is not there fails the container as its runtime would. */
-export function resolveDevices(
-  request: DeviceRequest,
-  gpus: readonly Gpu[],
-):
+/** What a container sees, or why it cannot. */
+export type ResolvedDevices =
   | { readonly ok: true; readonly devices: readonly VisibleDevice[] }
-  | { readonly ok: false; readonly fault: DeviceFault } {
+  | { readonly ok: false; readonly fault: DeviceFault };
+
+/** Finds the requested devices among `gpus`; an id that is not there fails the container as its runtime would. */
+export function resolveDevices(request: DeviceRequest, gpus: readonly Gpu[]): ResolvedDevices {
   const found = new Map<string, VisibleDevice>();
   const missingCdi: string[] = [];
   for (const name of request.cdi) {
@@ -95,12 +95,21 @@ export function resolveDevices(
   for (const id of request.legacy) {
     const devices = devicesOf(id, gpus);
     if (devices.length === 0 && id !== "all") {
-      const message = `failed to create containerd task: failed to create shim task: OCI runtime create failed: nvidia-container-cli: device error: ${id}: unknown device`;
-      return { ok: false, fault: { reason: "RunContainerError", message } };
+      return { ok: false, fault: hookFault(`device error: ${id}: unknown device`) };
     }
     for (const device of devices) found.set(device.uuid, device);
   }
   return { ok: true, devices: [...found.values()] };
+}
+
+/** The driver does not answer the runtime, in the words of NVIDIA's hook. */
+export function driverFault({ nvmlCode }: DriverError): DeviceFault {
+  return hookFault(`initialization error: nvml error: ${nvmlCode.replaceAll("-", " ")}`);
+}
+
+function hookFault(text: string): DeviceFault {
+  const message = `failed to create containerd task: failed to create shim task: OCI runtime create failed: nvidia-container-cli: ${text}`;
+  return { reason: "RunContainerError", message };
 }
 
 function listedIds(value: string | undefined): readonly string[] {

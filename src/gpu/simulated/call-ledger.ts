@@ -26,6 +26,8 @@ interface ArmedFault {
 export class CallLedger {
   readonly #counts = new Map<DriverMethod, number>();
   #faults: ArmedFault[] = [];
+  /** False: every call fails, as if the kernel module were not there. */
+  isLoaded = true;
 
   /** How often each method was called, failed calls included; methods that were not called are left out. */
   counts(): ReadonlyMap<DriverMethod, number> {
@@ -41,9 +43,17 @@ export class CallLedger {
     };
   }
 
-  /** Notes a call; throws `DriverError` when a fault is due for it. */
+  /** Notes a call; throws `DriverError` when the driver is not loaded or a fault is due for it. */
   note(call: DriverMethod, gpuUuid: string | undefined): void {
     this.#counts.set(call, (this.#counts.get(call) ?? 0) + 1);
+    if (!this.isLoaded) {
+      throw new DriverError(
+        call,
+        gpuUuid,
+        "driver-not-loaded",
+        `${call}: the driver is not loaded (driver-not-loaded)`,
+      );
+    }
     for (const armed of this.#faults) {
       const { fault } = armed;
       if (fault.call !== call || (fault.gpuUuid !== undefined && fault.gpuUuid !== gpuUuid)) continue;

@@ -159,6 +159,7 @@ export class SimulatedDriver implements GpuDriver {
    */
   startProcess({ device, command, memoryMiB }: ProcessRequest): SimulatedProcess {
     assertMemory(memoryMiB);
+    if (!this.#ledger.isLoaded) throw new CudaNoDeviceError(device, "cannot be used, the driver is not loaded");
     for (const gpu of this.#gpus) {
       const seating = gpu.seatingOn(device);
       if (seating === undefined) continue;
@@ -202,6 +203,25 @@ export class SimulatedDriver implements GpuDriver {
       this.#tell({ kind: "gpu-lost", gpuUuid });
     }
     this.#xids.raise({ gpuUuid, xid, gpuInstanceId, computeInstanceId });
+  }
+
+  /** Whether the driver is loaded; `unload` and `load` change it. */
+  get loaded(): boolean {
+    return this.#ledger.isLoaded;
+  }
+
+  /**
+   * Behaves as if the driver were not loaded, until `load`: every call of the port is refused and no process can start.
+   * Processes that run go on and instances stand, as when a new version of the driver is installed beside the running
+   * one: nothing that uses a GPU lets its module be taken out (rmmod(8)), but nothing new gets through to it.
+   */
+  unload(): void {
+    this.#ledger.isLoaded = false;
+  }
+
+  /** Answers again. */
+  load(): void {
+    this.#ledger.isLoaded = true;
   }
 
   /** Makes chosen calls fail; returns a function that takes the fault away. */
