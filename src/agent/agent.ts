@@ -13,13 +13,15 @@ import { type KubeApi, KubeError, type Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
 import { desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
+import { NodeHealth } from "./health/node-health.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
-import { pairScores } from "./links.ts";
+import { LinkScores } from "./links.ts";
 import { NodeWriter } from "./node-writer.ts";
 import { Offering } from "./offering.ts";
 import { Repartition, type RepartitionResult } from "./repartition.ts";
 import { Trigger } from "./trigger.ts";
+import { UntoldEvents } from "./untold-events.ts";
 
 /** The longest time between two turns, so that a change made behind the agent's back is noticed. */
 const TURN_EVERY_MS = 5_000;
@@ -48,7 +50,10 @@ export class NodeAgent {
   readonly #holders: HolderBook;
   readonly #offering: Offering;
   readonly #repartition: Repartition;
+  readonly #health: NodeHealth;
+  readonly #links: LinkScores;
   readonly #writer: NodeWriter;
+  readonly #events: UntoldEvents;
   readonly #trigger: Trigger;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
@@ -74,9 +79,33 @@ export class NodeAgent {
       signal: this.#ending.signal,
     });
     this.#holders = new HolderBook(this.#podResources, clock, () => this.#inputs.admittedPods());
+    this.#writer = new NodeWriter({ node, api, clock, log });
+    this.#events = new UntoldEvents({
+      objectOf: (about) =>
+        about === "node" ? this.#inputs.read()?.node : this.#inputs.pod(about.namespace, about.name),
+      write: (about, event) => this.#writer.writeEvent(about, event),
+    });
     const [holders, host, podResources] = [this.#holders, this.#host, this.#podResources];
-    this.#offering = new Offering({ host, podResources, holders, clock, randomUuid: randomUUID, presentControlNodes });
-    this.#writer = new NodeWriter(api, clock, log);
+    this.#health = new NodeHealth({
+      node,
+      driver,
+      clock,
+      log,
+      allocations: () => holders.latest,
+      events: this.#events,
+      onChange: () => this.#onHealth(),
+    });
+    const health = this.#health;
+    this.#links = new LinkScores(driver);
+    this.#offering = new Offering({
+      host,
+      podResources,
+      holders,
+      clock,
+      isHealthy: (device) => health.isHealthy(device),
+      randomUuid: randomUUID,
+      presentControlNodes,
+    });
     this.#repartition = new Repartition({
       node,
       driver,
@@ -84,6 +113,8 @@ export class NodeAgent {
       withdrawal: this.#offering,
       clock,
       log,
+      illGpu: (gpuUuid) => health.illGpu(gpuUuid),
+      onReset: (gpuUuid) => health.noteReset(gpuUuid),
       onPlan: (_plan, lines) => this.#tellPlan(lines),
     });
   }
@@ -104,22 +135,30 @@ export class NodeAgent {
 
   /** Whether the agent has acted upon everything it knows of and waits. */
   idle(): boolean {
-    return !this.#busy && !this.#trigger.pending;
+    return !this.#busy && !this.#trigger.pending && !this.#events.busy;
   }
 
-  /** What the node looks like now, read afresh from driver and kubelet. */
+  /**
+   * What the node looks like now, read afresh from driver and kubelet; where one of them does not answer, what it told
+   * last. Never rejects.
+   */
   async snapshot(): Promise<NodeSnapshot> {
     const { node, driver } = this.#options;
-    const gpus = await driver.list();
-    const processes = await Promise.all(gpus.map(async (gpu) => [gpu.uuid, await driver.processes(gpu.uuid)] as const));
+    const gpus = await this.#health.current();
+    const processes = await Promise.all(
+      gpus.map(async ({ uuid }) => [uuid, await driver.processes(uuid).catch(() => [])] as const),
+    );
     const { migLabel, migConfig, pluginConfig, findings } = this.#turn;
+    const { offers } = this.#offering;
+    const ill = offers.flatMap((offer) => offer.devices.filter((device) => !this.#health.isHealthy(device)));
     return {
       node,
       simulated: driver.simulated,
       gpus,
       processes: new Map(processes),
-      offers: this.#offering.offers,
-      allocations: await this.#holders.allocations(),
+      offers,
+      unhealthy: new Set(ill.map((device) => device.uuid)),
+      allocations: await this.#holders.allocations().catch(() => this.#holders.latest),
       migLabel,
       migConfig,
       pluginConfig,
@@ -128,7 +167,7 @@ export class NodeAgent {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const following = this.#inputs.run(signal);
+    const following = Promise.all([this.#inputs.run(signal), this.#health.run(signal)]);
     const { clock, log, node } = this.#options;
     try {
       await this.#inputs.synced;
@@ -160,33 +199,49 @@ export class NodeAgent {
   async #setRight(signal: AbortSignal): Promise<TurnResult> {
     const inputs = this.#inputs.read();
     if (inputs === undefined) return this.#turn;
-    const { node, driver } = this.#options;
-    const desired = desiredState(inputs, await driver.list(), this.#lastGood);
+    const health = this.#health;
+    health.noteBoot(inputs.node.status?.nodeInfo?.["bootID"]);
+    const desired = desiredState(inputs, await health.look(), this.#lastGood);
     this.#lastGood = desired;
+    health.follow(desired.xidRules);
     const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
     const change = await this.#repartition.run(desired.wanted, signal);
-    const gpus = await driver.list();
-    const offered = offers({ gpus, config: desired.pluginConfig, settings: desired.settings, nodeName: node });
+    const gpus = await health.look();
+    const offered = offers({
+      gpus,
+      config: desired.pluginConfig,
+      settings: desired.settings,
+      nodeName: this.#options.node,
+    });
     await this.#offering.publish({
       offers: offered.offers,
       settings: desired.settings,
-      pairScore: await pairScores(driver, gpus),
+      pairScore: await this.#links.scores(gpus),
     });
     const confirmed = await this.#offering.confirmed();
-    const findings = [...desired.findings, ...change.findings, ...offered.findings];
+    const findings = [...desired.findings, ...change.findings, ...offered.findings, ...health.problems()];
     if (!confirmed) findings.push(this.#unconfirmed());
     if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(this.#mpsNotRun());
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await this.#writer.writeState(registered, migConfig?.state);
     await this.#writer.writeFindings(inputs.node, findings);
+    await this.#events.tell();
+    // For the next error: who holds what it concerns.
+    await this.#holders.allocations();
     return {
-      findings,
+      findings: [...findings, ...health.illnesses()],
       migLabel: inputs.node.metadata.labels?.[MIG_CONFIG_LABEL],
       migConfig,
       pluginConfig: desired.pluginConfigName,
-      retryInMs: confirmed ? change.retryInMs : RETRY_MS,
+      retryInMs: confirmed && health.answers ? earlier(change.retryInMs, health.nextLookInMs()) : RETRY_MS,
     };
+  }
+
+  /** The kubelet hears of it at once, however long the turn under way may take; the next turn sees to the rest. */
+  #onHealth(): void {
+    void this.#offering.refresh();
+    this.#trigger.set();
   }
 
   /**
@@ -202,13 +257,9 @@ export class NodeAgent {
 
   /** The plan goes into an event as it was made, before anything is done. */
   #tellPlan(lines: readonly string[]): void {
-    const inputs = this.#inputs.read();
-    if (inputs === undefined) return;
-    void this.#writer.writeEvent(
-      inputs.node,
-      "Repartition",
-      lines.map((line) => line.trim().replaceAll(/\s+/g, " ")).join("; "),
-    );
+    const message = lines.map((line) => line.trim().replaceAll(/\s+/g, " ")).join("; ");
+    this.#events.add("node", { reason: "Repartition", message, severity: "info" });
+    void this.#events.tell();
   }
 
   #mpsNotRun(): Finding {
@@ -237,6 +288,10 @@ export class NodeAgent {
 function migState(refused: boolean, confirmed: boolean, state: RepartitionResult["state"]): MigConfigState {
   if (refused) return "failed";
   return confirmed ? state : "pending";
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 interface TurnResult {

@@ -21,6 +21,7 @@ import {
 import type { Gpu } from "../gpu/index.ts";
 import type { ConfigMap, KubeObject } from "../kube/index.ts";
 import type { SharingSettings } from "../sharing/index.ts";
+import { type XidRules, xidRules } from "./health/xid-rules.ts";
 import type { InputValues } from "./inputs.ts";
 
 export const MIG_CONFIG_LABEL = "nvidia.com/mig.config";
@@ -40,6 +41,8 @@ export interface DesiredState {
   readonly pluginConfigName: string | undefined;
   readonly pluginConfig: DevicePluginConfig;
   readonly settings: SharingSettings;
+  /** Which XID errors make devices unhealthy. */
+  readonly xidRules: XidRules;
   readonly findings: readonly Finding[];
 }
 
@@ -52,14 +55,23 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
   const mig = policy.isKnown ? migPart(inputs, policy.value, gpus) : migRefused(inputs);
   const plugin = pluginPart(inputs, policy.value);
   const pluginConfig = plugin.config ?? lastGood?.pluginConfig ?? emptyPluginConfig();
-  const flags = effectiveFlags(pluginConfig.flags, environmentOf(policy.value));
+  const environment = environmentOf(policy.value);
+  const flags = effectiveFlags(pluginConfig.flags, environment);
+  const health = xidRules(environment);
   return {
     ...mig,
     policy: policy.value,
     pluginConfigName: plugin.name,
     pluginConfig,
     settings: flags.flags,
-    findings: [...policy.findings, ...mig.findings, ...plugin.findings, ...flags.findings],
+    xidRules: health,
+    findings: [
+      ...policy.findings,
+      ...mig.findings,
+      ...plugin.findings,
+      ...flags.findings,
+      ...health.unreadable.map(unreadableXid),
+    ],
   };
 }
 
@@ -174,6 +186,13 @@ function configMapNamed(configMaps: readonly ConfigMap[], name: string): ConfigM
 /** How findings cite the text under a key of a ConfigMap. */
 export function configMapFile(map: ConfigMap, key: string): string {
   return `configmap/${map.metadata.namespace ?? "default"}/${map.metadata.name}/${key}`;
+}
+
+/** NVIDIA's plugin logs such an entry and goes on. */
+function unreadableXid({ variable, entry }: XidRules["unreadable"][number]): Finding {
+  const subject = { kind: "config", name: `environment variable ${variable}` } as const;
+  const remedy = "list XID numbers with commas between them, or write all";
+  return finding("bad-environment", subject, `${variable}: "${entry}" is no XID and is passed over`, { remedy });
 }
 
 function missingConfigMap(name: string, seen: string): Finding {

@@ -46,6 +46,7 @@ export class HolderBook {
   readonly #grants = new Map<string, Grant>();
   /** By `namespace/name`. */
   #holdings: ReadonlyMap<string, Holding> = new Map();
+  #latest: readonly Allocation[] = [];
 
   /** `admitted` tells the node's pods that must hold devices. */
   constructor(podResources: PodResources, clock: Clock, admitted: () => readonly AdmittedPod[] = () => []) {
@@ -61,8 +62,14 @@ export class HolderBook {
   }
 
   /** All allocations of the node as the kubelet tells them. Throws a retryable error while the kubelet is away. */
-  allocations(): Promise<readonly Allocation[]> {
-    return this.#podResources.list();
+  async allocations(): Promise<readonly Allocation[]> {
+    this.#latest = await this.#podResources.list();
+    return this.#latest;
+  }
+
+  /** What the kubelet told last. */
+  get latest(): readonly Allocation[] {
+    return this.#latest;
   }
 
   /**

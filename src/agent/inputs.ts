@@ -54,9 +54,9 @@ export class AgentInputs {
     this.#configMaps = new ResourceCache<ConfigMap>(api, resources.configMaps, common);
     this.#policies = new ResourceCache<KubeObject>(api, resources.clusterPolicies, common);
     this.#nodes.onChange((change) => {
-      // The kubelet's heartbeats and allocatable change the node too; only labels concern the agent.
-      const before = change.type === "modified" ? JSON.stringify(change.previous.metadata.labels) : undefined;
-      if (before !== JSON.stringify(change.object.metadata.labels)) onChange();
+      // The kubelet's heartbeats and allocatable change the node too; they do not concern the agent.
+      const before = change.type === "modified" ? concernsAgent(change.previous) : undefined;
+      if (before !== concernsAgent(change.object)) onChange();
     });
     for (const cache of [this.#pods, this.#configMaps, this.#policies]) cache.onChange(onChange);
     const all = [this.#nodes, this.#pods, this.#configMaps, this.#policies];
@@ -82,12 +82,21 @@ export class AgentInputs {
     });
   }
 
+  pod(namespace: string, name: string): Pod | undefined {
+    return this.#pods.get(namespace, name);
+  }
+
   /** `undefined` while the node is not registered. */
   read(): InputValues | undefined {
     const node = this.#nodes.get(undefined, this.#name);
     if (node === undefined) return undefined;
     return { node, policies: this.#policies.items(), configMaps: this.#configMaps.items() };
   }
+}
+
+/** What of the node makes a turn due. */
+function concernsAgent({ metadata, status }: Node): string {
+  return JSON.stringify([metadata.labels, status?.nodeInfo?.["bootID"]]);
 }
 
 /** The kubelet writes container statuses when it has admitted a pod, never before. */

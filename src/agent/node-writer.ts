@@ -3,7 +3,7 @@
  */
 import { type Clock, errorText, type Finding, type Logger, placeText } from "../base/index.ts";
 import type { MigConfigState } from "../insight/index.ts";
-import { type EventApi, type KubeApi, type Node, recordEvent, resources } from "../kube/index.ts";
+import { type EventApi, type KubeApi, type KubeObject, type Node, recordEvent, resources } from "../kube/index.ts";
 
 /** NVIDIA mig-parted's state label; users and tests wait for it. */
 export const MIG_CONFIG_STATE_LABEL = "nvidia.com/mig.config.state";
@@ -12,16 +12,30 @@ const COMPONENT = "tranche-agent";
 /** The calls of the Kubernetes API that this takes. */
 export type NodeWriterApi = EventApi & Pick<KubeApi, "mergePatch">;
 
+/** What an event tells; all but `info` is a warning. */
+export interface AgentEvent {
+  readonly reason: string;
+  readonly message: string;
+  readonly severity: Finding["severity"];
+}
+
 export class NodeWriter {
+  readonly #node: string;
   readonly #api: NodeWriterApi;
   readonly #clock: Clock;
   readonly #log: Logger;
   #told = new Set<string>();
 
-  constructor(api: NodeWriterApi, clock: Clock, log: Logger) {
-    this.#api = api;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: {
+    readonly node: string;
+    readonly api: NodeWriterApi;
+    readonly clock: Clock;
+    readonly log: Logger;
+  }) {
+    this.#node = options.node;
+    this.#api = options.api;
+    this.#clock = options.clock;
+    this.#log = options.log;
   }
 
   /** Sets the state label when it differs from the node's; `undefined` takes it away. Returns the node as it is then. */
@@ -40,29 +54,25 @@ export class NodeWriter {
     const now = new Map(findings.map((one) => [`${one.code} ${one.subject.name} ${one.message}`, one]));
     const told = new Set<string>();
     for (const [key, one] of now) {
-      const done = this.#told.has(key) || (await this.writeEvent(node, reasonOf(one.code), textOf(one), one.severity));
-      if (done) told.add(key);
+      const event = { reason: reasonOf(one.code), message: textOf(one), severity: one.severity };
+      if (this.#told.has(key) || (await this.writeEvent(node, event))) told.add(key);
     }
     this.#told = told;
   }
 
   /**
-   * Writes one event about the node; false when that failed, which is logged: events must not hold up the change they
-   * tell of.
+   * Writes one event about the node or a pod on it; false when that failed, which is logged: events must not hold up the
+   * change they tell of.
    */
-  async writeEvent(
-    node: Node,
-    reason: string,
-    message: string,
-    severity: Finding["severity"] = "info",
-  ): Promise<boolean> {
+  async writeEvent(object: KubeObject, { reason, message, severity }: AgentEvent): Promise<boolean> {
     const type = severity === "info" ? "Normal" : "Warning";
     try {
-      const input = { object: node, type, reason, message, component: COMPONENT, host: node.metadata.name } as const;
+      const input = { object, type, reason, message, component: COMPONENT, host: this.#node } as const;
       await recordEvent(this.#api, input, this.#clock);
       return true;
     } catch (error) {
-      this.#log.warn({ node: node.metadata.name, reason, error: errorText(error) }, "event not written");
+      const about = object.metadata.name;
+      this.#log.warn({ node: this.#node, about, reason, error: errorText(error) }, "event not written");
       return false;
     }
   }

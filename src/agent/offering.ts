@@ -6,6 +6,7 @@ import type { PreferredRequest, ResourceOffer } from "../kubelet/index.ts";
 import {
   type AllocateAnswer,
   allocate,
+  type Device,
   type Offer,
   type PairScore,
   preferredAllocation,
@@ -41,6 +42,8 @@ export interface OfferingOptions {
   readonly podResources: ShownDevices;
   readonly holders: Pick<HolderBook, "granted">;
   readonly clock: Clock;
+  /** Whether a pod may get the device; asked at every list that goes out. */
+  isHealthy(device: Device): boolean;
   /** A fresh version 4 UUID, for CDI annotation keys. */
   randomUuid(): string;
   /** Which of the driver's control nodes, such as `/dev/nvidiactl`, exist on this node. */
@@ -75,6 +78,11 @@ export class Offering implements Withdrawal {
     await this.#send();
   }
 
+  /** Sends the lists anew, as the health of devices has changed. */
+  async refresh(): Promise<void> {
+    if (this.#published !== undefined) await this.#send();
+  }
+
   async withdraw(uuids: readonly string[]): Promise<boolean> {
     this.#withdrawn = new Set([...this.#withdrawn, ...uuids]);
     if (this.#published === undefined) return true;
@@ -86,7 +94,7 @@ export class Offering implements Withdrawal {
     this.#closed = new Set([...this.#closed, ...uuids]);
   }
 
-  /** Whether the kubelet shows exactly what is offered, within five seconds. */
+  /** Whether the kubelet shows exactly what is offered and healthy, within five seconds. */
   confirmed(): Promise<boolean> {
     return this.#shows((shown) => this.#matches(shown));
   }
@@ -107,7 +115,10 @@ export class Offering implements Withdrawal {
   }
 
   #matches(shown: ReadonlyMap<string, readonly string[]>): boolean {
-    const expected = new Map(this.offers.map(({ resource, devices }) => [resource, devices.map(({ id }) => id)]));
+    const { isHealthy } = this.#options;
+    const expected = new Map(
+      this.offers.map(({ resource, devices }) => [resource, devices.filter(isHealthy).map(({ id }) => id)]),
+    );
     return [...this.#names].every((resource) => {
       const ids = expected.get(resource) ?? [];
       const seen = new Set(shown.get(resource) ?? []);
@@ -120,10 +131,10 @@ export class Offering implements Withdrawal {
       this.offers.map((offer) => [
         offer.resource,
         {
-          devices: offer.devices.map(({ id, uuid, numaNode }) => ({
-            id,
-            healthy: !this.#withdrawn.has(uuid),
-            numaNode,
+          devices: offer.devices.map((device) => ({
+            id: device.id,
+            healthy: !this.#withdrawn.has(device.uuid) && this.#options.isHealthy(device),
+            numaNode: device.numaNode,
           })),
           backend: {
             preferredAllocation: (request: PreferredRequest) => this.#preferred(offer.resource, request),

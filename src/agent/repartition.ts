@@ -35,6 +35,10 @@ export interface RepartitionOptions {
   readonly withdrawal: Withdrawal;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The GPU as it was last seen, if it is unhealthy: it is left as it is. */
+  illGpu(gpuUuid: string): Gpu | undefined;
+  /** A plan that resets this GPU was executed. */
+  onReset(gpuUuid: string): void;
   /** Told of every plan that is executed, before its first step. */
   onPlan(plan: PartitionPlan, lines: readonly string[]): void;
 }
@@ -100,6 +104,8 @@ export class Repartition {
 
   /** A change, unless the kubelet has yet to tell what some pod holds: then nothing may go. */
   async #changeIfTold(wanted: WantedMig, signal: AbortSignal): Promise<Change> {
+    const ill = this.#options.illGpu(wanted.gpuUuid);
+    if (ill !== undefined) return leftAlone(ill, wanted);
     try {
       return await this.#change(wanted, signal);
     } catch (error) {
@@ -143,12 +149,13 @@ export class Repartition {
   }
 
   async #execute(plan: PartitionPlan, signal: AbortSignal): Promise<Change> {
-    const { driver, holders, log, node, onPlan } = this.#options;
+    const { driver, holders, log, node, onPlan, onReset } = this.#options;
     if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
     onPlan(plan, planText(plan));
     log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
     const execution = await executePlan(driver, plan, { signal, log, holders: () => holders.holders() });
     log.info({ node, gpu: plan.gpuIndex, result: execution.result }, "plan ended");
+    if (plan.steps.some((step) => step.kind === "reset-gpu")) onReset(plan.gpuUuid);
     if (execution.result === "done") return { state: stateOf(plan), findings: plan.findings };
     return { state: "failed", findings: [...plan.findings, ...execution.findings] };
   }
@@ -171,6 +178,16 @@ function gone(wanted: WantedMig): Change {
   const remedy = "check the GPU with nvidia-smi; a reboot of the node may bring it back";
   const message = `the driver no longer lists ${wanted.gpuUuid}`;
   return { state: "failed", findings: [finding("gpu-gone", subject, message, { remedy })] };
+}
+
+/** What becomes of a wish for a GPU that is unhealthy: nothing for now, and nothing to say if it stands already. */
+function leftAlone(gpu: Gpu, wanted: WantedMig): Change {
+  const plan = planGpu({ gpu, wanted, holders: new Map() });
+  if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
+  const subject = { kind: "gpu", name: `GPU ${gpu.index}` } as const;
+  const message = `GPU ${gpu.index} is unhealthy, so its layout is not changed`;
+  const remedy = "see what is wrong with it; the change follows when it is healthy";
+  return { state: "pending", findings: [finding("gpu-unhealthy", subject, message, { remedy })] };
 }
 
 function untold({ gpuIndex }: WantedMig, message: string): Finding {

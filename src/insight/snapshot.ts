@@ -14,6 +14,8 @@ export interface NodeSnapshot {
   /** Processes by GPU UUID. */
   readonly processes: ReadonlyMap<string, readonly GpuProcess[]>;
   readonly offers: readonly Offer[];
+  /** UUIDs of GPUs and MIG devices in `offers` that are unhealthy, so that no pod gets them. */
+  readonly unhealthy: ReadonlySet<string>;
   readonly allocations: readonly Allocation[];
   /** The value of the node's mig.config label that the agent has acted upon last. */
   readonly migLabel: string | undefined;

@@ -28,7 +28,7 @@ class SmallApi {
       },
     };
     const warn = (_fields: LogFields, message: string): void => void this.warnings.push(message);
-    return new NodeWriter(api, new VirtualClock(0), { ...silentLogger, warn });
+    return new NodeWriter({ node: "node-a", api, clock: new VirtualClock(0), log: { ...silentLogger, warn } });
   }
 
   #assertThere(): void {

@@ -82,11 +82,15 @@ function podRests(pod: Pod): boolean {
   return waiting.some((reason) => reason !== undefined && /BackOff|Error/.test(reason));
 }
 
-/** A node rests when its agent acts upon the label it has and the kubelet offers what the agent offers. */
+/** A node rests when its agent acts upon the label it has and the kubelet offers what of the agent's offers is healthy. */
 function nodeRests(node: Node, snapshot: NodeSnapshot | undefined): boolean {
   if (snapshot === undefined) return false;
   const label = node.metadata.labels?.[MIG_CONFIG_LABEL];
   if ((label ?? "") !== (snapshot.migLabel ?? "")) return false;
   const shown = node.status?.allocatable ?? {};
-  return [...capacity(snapshot.offers)].every(([resource, count]) => Number(shown[resource] ?? 0) === count);
+  const healthy = snapshot.offers.map((offer) => ({
+    ...offer,
+    devices: offer.devices.filter((device) => !snapshot.unhealthy.has(device.uuid)),
+  }));
+  return [...capacity(healthy)].every(([resource, count]) => Number(shown[resource] ?? 0) === count);
 }

@@ -44,6 +44,7 @@ export class SmallNode {
       podResources: kubelet,
       holders,
       clock,
+      isHealthy: () => true,
       randomUuid: () => {
         requests += 1;
         return `uuid-${requests}`;
@@ -57,6 +58,8 @@ export class SmallNode {
       withdrawal: this.offering,
       clock,
       log: silentLogger,
+      illGpu: () => undefined,
+      onReset: () => {},
       onPlan: (plan) => this.plans.push(planText(plan)[0] ?? ""),
     });
   }

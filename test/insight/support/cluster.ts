@@ -26,6 +26,7 @@ export function snapshot(node: string, parts: SnapshotParts): NodeSnapshot {
     gpus,
     processes: new Map(),
     offers,
+    unhealthy: new Set(),
     allocations: held.map(allocation),
     migLabel: undefined,
     migConfig: undefined,
