@@ -10,6 +10,11 @@ import { reportText } from "./text.ts";
 export const reportFormats = ["table", "wide", "json", "yaml", "mermaid"] as const;
 export type ReportFormat = (typeof reportFormats)[number];
 
+/** Whether a form is for people at a terminal. */
+export function isForReading(format: ReportFormat): boolean {
+  return format === "table" || format === "wide";
+}
+
 /** The report in the form asked for, without a trailing line feed. Colours default to standard output's. */
 export function formatReport(report: Report, format: ReportFormat, paint: Paint = paintFor(process.stdout)): string {
   switch (format) {

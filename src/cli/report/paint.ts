@@ -3,7 +3,7 @@
  */
 import { styleText } from "node:util";
 
-export type Style = "red" | "yellow" | "cyan" | "dim";
+export type Style = "red" | "yellow" | "green" | "cyan" | "dim" | "bold";
 
 /** Gives a text a style, or leaves it as it is. */
 export type Paint = (style: Style, text: string) => string;

@@ -19,18 +19,26 @@ export function reportText(report: Report, options: TextOptions): string {
   return blocks.filter((block) => block !== "").join("\n\n");
 }
 
-function summary(report: Report): string {
-  const gpus = report.nodes.flatMap((node) => node.gpus);
-  const simulated = report.simulated ? " (simulated)" : "";
-  return `${count(report.nodes.length, "node")}, ${count(gpus.length, "GPU")}${simulated}; ${podSummary(report.pods)}.`;
+function summary({ nodes, pods, simulated }: Report): string {
+  const gpus = nodes.flatMap((node) => node.gpus).length;
+  return summaryLine({ nodes: nodes.length, gpus, simulated, phases: pods.map((pod) => pod.phase) });
 }
 
-/** `3 of 4 pods running, 1 pending`. */
-function podSummary(pods: readonly ReportPod[]): string {
-  const number = (phase: string): number => pods.filter((pod) => pod.phase === phase).length;
+export interface SummaryInput {
+  readonly nodes: number;
+  readonly gpus: number;
+  readonly simulated: boolean;
+  /** The phase of each pod. */
+  readonly phases: readonly string[];
+}
+
+/** `2 nodes, 2 GPUs (simulated); 3 of 4 pods running, 1 pending.` */
+export function summaryLine({ nodes, gpus, simulated, phases }: SummaryInput): string {
+  const number = (phase: string): number => phases.filter((one) => one === phase).length;
   const others = ["Pending", "Succeeded", "Failed", "Unknown"].filter((phase) => number(phase) > 0);
   const parts = others.map((phase) => `${number(phase)} ${phase.toLowerCase()}`);
-  return [`${number("Running")} of ${count(pods.length, "pod")} running`, ...parts].join(", ");
+  const pods = [`${number("Running")} of ${count(phases.length, "pod")} running`, ...parts].join(", ");
+  return `${count(nodes, "node")}, ${count(gpus, "GPU")}${simulated ? " (simulated)" : ""}; ${pods}.`;
 }
 
 function gpuTable(report: Report, options: TextOptions): string {
@@ -109,14 +117,27 @@ function podTable(report: Report, wide: boolean): string {
 }
 
 function devices(pod: ReportPod, wide: boolean): string {
-  const all = pod.containers.flatMap((container) => container.devices);
-  const texts = wide
-    ? all.map((device) => `${device.resource}=${device.id}`)
-    : [...Map.groupBy(all, (device) => device.resource)].map(([resource, some]) => `${some.length} ${resource}`);
+  if (!wide) return podDevices(pod);
+  const texts = devicesOf(pod).map((device) => `${device.resource}=${device.id}`);
   return texts.length === 0 ? "-" : texts.join(", ");
 }
 
-const SEVERITY_STYLES: Readonly<Record<Finding["severity"], Style>> = { error: "red", warning: "yellow", info: "cyan" };
+/** What a pod holds: `2 nvidia.com/mig-1g.10gb`, `-` for nothing. */
+export function podDevices(pod: ReportPod): string {
+  const groups = Map.groupBy(devicesOf(pod), (device) => device.resource);
+  return groups.size === 0 ? "-" : [...groups].map(([resource, some]) => `${some.length} ${resource}`).join(", ");
+}
+
+function devicesOf(pod: ReportPod): ReportPod["containers"][number]["devices"] {
+  return pod.containers.flatMap((container) => container.devices);
+}
+
+/** The colour of each severity. */
+export const SEVERITY_STYLES: Readonly<Record<Finding["severity"], Style>> = {
+  error: "red",
+  warning: "yellow",
+  info: "cyan",
+};
 
 /** Findings for people, three lines each: where and what, the message, the remedy. Colours default to standard error's. */
 export function findingLines(findings: readonly Finding[], paint: Paint = paintFor(process.stderr)): string {

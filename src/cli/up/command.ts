@@ -13,6 +13,7 @@ export interface UpArguments {
   readonly port: number | undefined;
   readonly stateDir: string | undefined;
   readonly timeoutMs: number;
+  readonly live: boolean;
   readonly logLevel: LogLevel | undefined;
 }
 
@@ -24,6 +25,7 @@ interface RawOptions {
   readonly port?: number;
   readonly stateDir?: string;
   readonly timeout: number;
+  readonly plain?: true;
   readonly logLevel?: LogLevel;
 }
 
@@ -69,6 +71,7 @@ export function upCommand(action: (args: UpArguments) => Promise<void>): Command
     .addOption(
       new Option("--timeout <seconds>", "how long the cluster may take to settle").argParser(secondsOf).default(60),
     )
+    .option("--plain", "lines instead of the view that a terminal gets; so too with --log-level")
     .addOption(new Option("--log-level <level>", "write the program's own log to standard error").choices(logLevels))
     .addHelpText("after", HELP)
     .action((raw: RawOptions) =>
@@ -80,6 +83,8 @@ export function upCommand(action: (args: UpArguments) => Promise<void>): Command
         port: raw.port,
         stateDir: raw.stateDir,
         timeoutMs: raw.timeout * 1000,
+        // Log lines would be written across the view.
+        live: raw.plain !== true && raw.logLevel === undefined,
         logLevel: raw.logLevel,
       }),
     );

@@ -8,7 +8,7 @@ import { type Gpu, SimulatedDriver } from "../../gpu/index.ts";
 import { buildReport } from "../../insight/index.ts";
 import { resources } from "../../kube/index.ts";
 import type { Output } from "../output.ts";
-import { formatReport, type ReportFormat } from "../report/format.ts";
+import { formatReport, isForReading, type ReportFormat } from "../report/format.ts";
 import { findingLines } from "../report/text.ts";
 import { adoptConfigMaps } from "./adopt.ts";
 import { applyManifests, createOrReplace } from "./apply.ts";
@@ -16,6 +16,7 @@ import { chooseMigConfigs } from "./choose.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { type Declared, sortManifests } from "./declared.ts";
 import { readFiles } from "./files.ts";
+import { LiveView } from "./live/view.ts";
 import type { SimulatedNode } from "./nodes.ts";
 import { inUserFiles } from "./places.ts";
 import { preflight } from "./preflight.ts";
@@ -31,6 +32,8 @@ export interface UpOptions {
   readonly stateDir: string | undefined;
   /** How long the cluster may take to come to rest. */
   readonly timeoutMs: number;
+  /** Whether to draw a view that is renewed in place, where output has a terminal and the cluster stays. */
+  readonly live: boolean;
   readonly output: Output;
   readonly log: Logger;
   readonly clock?: Clock;
@@ -55,18 +58,52 @@ export async function up(options: UpOptions): Promise<number> {
   const cluster = started.value;
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
-  const progress = followProgress({ api: cluster.client, clock, log, write: output.progress }, signal);
+  const view = liveView(options, { cluster, declared, findings }, () => ending.abort());
+  const tell = view === undefined ? output.progress : (line: string) => view.tell(line);
+  const progress = followProgress({ api: cluster.client, clock, log, write: tell }, signal);
+  const drawing = view?.run(signal);
+  let ended: Ended = { code: 0, findings: [] };
   try {
-    for (const one of findings) output.progress(findingProgress(one));
-    return await work(options, { cluster, declared, findings }, signal);
+    // The view has a place of its own for them.
+    if (view === undefined) for (const one of findings) output.progress(findingProgress(one));
+    ended = await work(options, { cluster, declared, findings, view }, signal);
   } catch (error) {
-    if (options.signal.aborted) return 0;
-    throw error;
+    if (!signal.aborted) throw error;
   } finally {
     ending.abort();
-    await progress;
+    await Promise.all([progress, drawing]);
+    if (view !== undefined) output.answer(view.summary());
     await cluster.stop();
   }
+  if (ended.findings.length > 0) output.progress(findingLines(ended.findings));
+  return ended.code;
+}
+
+/** The view, where one is wanted and there is a terminal for it. */
+function liveView(
+  { live, once, format, output, log, clock = systemClock }: UpOptions,
+  { cluster, declared, findings }: Omit<Work, "view">,
+  onQuit: () => void,
+): LiveView | undefined {
+  const terminal = live && !once && isForReading(format) ? output.terminal?.() : undefined;
+  if (terminal === undefined) return undefined;
+  const nodes = new Map(cluster.nodes.map((node) => [node.name, node]));
+  return new LiveView({
+    terminal,
+    api: cluster.client,
+    clock,
+    log,
+    server: cluster.api.connection().server,
+    kubeconfigPath: cluster.kubeconfigPath,
+    gpus: declared.nodes.reduce((sum, node) => sum + node.gpus.length, 0),
+    simulated: cluster.nodes.some((node) => node.driver.simulated),
+    findings,
+    snapshot: async (name) => {
+      const told = await nodes.get(name)?.snapshot();
+      return told && { ...told, findings: inUserFiles(told.findings, declared) };
+    },
+    onQuit,
+  });
 }
 
 interface Prepared {
@@ -109,9 +146,17 @@ interface Work {
   readonly cluster: Cluster;
   readonly declared: Declared;
   readonly findings: readonly Finding[];
+  readonly view: LiveView | undefined;
 }
 
-async function work(options: UpOptions, { cluster, declared, findings }: Work, signal: AbortSignal): Promise<number> {
+interface Ended {
+  readonly code: number;
+  /** Why it was refused. */
+  readonly findings: readonly Finding[];
+}
+
+async function work(options: UpOptions, about: Work, signal: AbortSignal): Promise<Ended> {
+  const { cluster, declared, findings, view } = about;
   const { output, once, format, clock = systemClock } = options;
   // Configuration first, then the agents, then the pods: no pod lands on a GPU that is about to be cut.
   const [pods, others] = partition(declared.manifests, (one) => one.kind === "Pod");
@@ -120,16 +165,20 @@ async function work(options: UpOptions, { cluster, declared, findings }: Work, s
   cluster.startWork();
   await agentsReady(cluster, clock, signal);
   applied.push(...(await applyManifests(cluster.client, pods)));
-  if (applied.some((one) => one.severity === "error")) return refuse(options, applied);
+  if (applied.some((one) => one.severity === "error")) return { code: 1, findings: applied };
   const state = await settle(cluster, { clock, timeoutMs: options.timeoutMs, signal });
   const unsettled = state.settled ? [] : [notSettled(options.timeoutMs)];
-  const snapshots = state.snapshots.map((one) => ({ ...one, findings: inUserFiles(one.findings, declared) }));
-  const report = buildReport({ ...state, snapshots, findings: [...findings, ...applied, ...unsettled] });
-  output.answer(formatReport(report, format));
-  if (once) return report.findings.some((one) => one.severity === "error") ? 1 : 0;
-  for (const line of stayLines(cluster)) output.progress(line);
+  if (view === undefined) {
+    const snapshots = state.snapshots.map((one) => ({ ...one, findings: inUserFiles(one.findings, declared) }));
+    const report = buildReport({ ...state, snapshots, findings: [...findings, ...applied, ...unsettled] });
+    output.answer(formatReport(report, format));
+    if (once) return { code: report.findings.some((one) => one.severity === "error") ? 1 : 0, findings: [] };
+    for (const line of stayLines(cluster)) output.progress(line);
+  } else {
+    for (const one of [...applied, ...unsettled]) view.tell(findingProgress(one));
+  }
   await aborted(signal);
-  return 0;
+  return { code: 0, findings: [] };
 }
 
 /** Until each agent has had its first turn: GPUs are cut and offered. */
