@@ -1,7 +1,16 @@
 /** The embedded cluster: as much of Kubernetes as sharing GPUs needs, in one process. */
 export { builtInType } from "./api/built-in-type.ts";
 export type { LogOptions, ReadLogs } from "./api/context.ts";
-export { type ApiServer, type ApiServerOptions, type ApiServerStats, startApiServer } from "./api/server.ts";
+export { Journal, type JournalOptions, readKept } from "./api/journal.ts";
+export {
+  type ApiServer,
+  type ApiServerOptions,
+  type ApiServerStats,
+  newServerIdentity,
+  type ServerIdentity,
+  startApiServer,
+} from "./api/server.ts";
+export type { KeptState } from "./api/store.ts";
 export { Controllers, type ControllersOptions } from "./controllers/controllers.ts";
 export { logReader } from "./kubelet/logs.ts";
 export type { WorkloadDriver } from "./kubelet/program.ts";

@@ -52,11 +52,15 @@ export class Collection {
   #changes: Change[] = [];
   /** How many changes were forgotten; the position of the first one still kept. */
   #forgotten = 0;
-  #compactedRevision = 0;
+  #compactedRevision: number;
 
-  /** Keeps at least `historyLimit` changes for watches that come back. */
-  constructor(historyLimit: number) {
+  /**
+   * Keeps at least `historyLimit` changes for watches that come back; of those up to `compactedRevision` nothing is
+   * known, so that watches from before it are answered 410.
+   */
+  constructor(historyLimit: number, compactedRevision = 0) {
     this.#historyLimit = historyLimit;
+    this.#compactedRevision = compactedRevision;
   }
 
   get size(): number {
@@ -99,6 +103,12 @@ export class Collection {
     const kept = this.list(namespace).filter((one) => !undone.has(keyOf(one.namespace, one.name)));
     const restored = [...undone.values()].filter((one) => one !== undefined);
     return [...kept, ...restored].sort(byKey);
+  }
+
+  /** Fills a new collection; nothing is remembered of how the objects came to be. */
+  fill(versions: readonly Version[]): void {
+    for (const one of versions) this.#byKey.set(keyOf(one.namespace, one.name), one);
+    for (const key of [...this.#byKey.keys()].sort()) this.#keys.push(key);
   }
 
   /** Carries out a change and remembers it. */

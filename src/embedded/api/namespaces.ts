@@ -25,6 +25,12 @@ export function deleteNamespace(context: ApiContext, target: Target, options: De
   const ended = withPath(old.object, ["status", "phase"], "Terminating");
   const marked = withPath(ended, ["metadata", "deletionTimestamp"], timestamp(context.clock));
   const version = context.store.replace(namespacesKey, marked, old);
+  deleteContents(context, name);
+  removeIfEmpty(context, name);
+  return { version, gone: context.store.collection(namespacesKey).find("", name) === undefined };
+}
+
+function deleteContents(context: ApiContext, name: string): void {
   const anyGrace: DeleteOptions = {
     dryRun: false,
     gracePeriodSeconds: undefined,
@@ -38,13 +44,15 @@ export function deleteNamespace(context: ApiContext, target: Target, options: De
       deleteObject(context, { type: inside, namespace: name, name: one.name }, anyGrace);
     }
   }
-  removeIfEmpty(context, name);
-  return { version, gone: context.store.collection(namespacesKey).find("", name) === undefined };
 }
 
-/** Completes the end of a namespace when the last object in it goes, or has gone already. */
+/** Completes the end of a namespace when the last object in it goes; takes up an end that an earlier run broke off. */
 export function followNamespaces(context: ApiContext): void {
-  for (const { name } of context.store.collection(namespacesKey).list()) removeIfEmpty(context, name);
+  for (const { name, object } of context.store.collection(namespacesKey).list()) {
+    if (textAt(object, "metadata", "deletionTimestamp") === "") continue;
+    deleteContents(context, name);
+    removeIfEmpty(context, name);
+  }
   context.store.listen((_, { type, current }) => {
     if (type === "DELETED" && current.namespace !== "") removeIfEmpty(context, current.namespace);
   });

@@ -18,6 +18,7 @@ import { answerMeta } from "./discovery.ts";
 import { ApiError, badRequest, internalError, unauthorized } from "./errors.ts";
 import { expireEvents } from "./event-expiry.ts";
 import { GarbageCollector } from "./garbage-collection.ts";
+import type { Journal } from "./journal.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { Listener } from "./listener.ts";
 import { followNamespaces } from "./namespaces.ts";
@@ -27,7 +28,7 @@ import { Registry } from "./registry.ts";
 import { answerResource } from "./resource-requests.ts";
 import { seedObjects } from "./seed.ts";
 import { Store } from "./store.ts";
-import { makeCertificate } from "./tls.ts";
+import { makeCertificate, type ServerCertificate } from "./tls.ts";
 import { builtInTypes } from "./types.ts";
 import { WatchHub } from "./watch-hub.ts";
 
@@ -38,6 +39,24 @@ export interface ApiServerOptions {
   readonly log: Logger;
   /** How many changes of each type a watch can go back; default 5,000. */
   readonly historyLimit?: number;
+  /** How clients know the server, from an earlier run; made anew by default. */
+  readonly identity?: ServerIdentity;
+  /**
+   * Where objects are kept. The server begins with what was kept before, and answers a write when it is on disk. Whoever
+   * opened the journal closes it, after the server.
+   */
+  readonly journal?: Journal;
+}
+
+/** By what clients know the server, and it them; secret. */
+export interface ServerIdentity {
+  readonly token: string;
+  readonly certificate: ServerCertificate;
+}
+
+/** A new token and certificate; `nowMs` is when the certificate begins to hold. */
+export async function newServerIdentity(nowMs: number): Promise<ServerIdentity> {
+  return { token: randomBytes(32).toString("base64url"), certificate: await makeCertificate(nowMs) };
 }
 
 /** What the server counts. */
@@ -79,20 +98,24 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** Starts the server; throws a `TrancheError` with code `port-in-use` when another program holds the port. */
+/**
+ * Starts the server. Throws a `TrancheError` with code `port-in-use` when another program holds the port, and with code
+ * `journal-not-written` when the journal cannot be begun.
+ */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { clock, log } = options;
+  const { clock, log, journal } = options;
   const store = new Store(options.historyLimit === undefined ? {} : { historyLimit: options.historyLimit });
+  if (journal?.kept !== undefined) store.restore(journal.kept);
+  await journal?.follow(store);
   const context: ApiContext = { store, registry: new Registry(builtInTypes), clock, log, readLogs: undefined };
   followDefinitions(context);
   followNamespaces(context);
   seedObjects(context);
   const collector = new GarbageCollector(context);
   collector.start();
-  const token = randomBytes(32).toString("base64url");
-  const certificate = await makeCertificate(clock.now());
+  const { token, certificate } = options.identity ?? (await newServerIdentity(clock.now()));
   const hub = new WatchHub(context);
-  const front = new Front(context, hub, token);
+  const front = new Front(context, { hub, token, journal });
   const server = createServer({ ...certificate, keepAliveTimeout: 120_000 }, (request, response) => {
     void front.serve(request, response);
   });
@@ -136,18 +159,26 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
 const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/healthz"]);
 
+interface FrontOptions {
+  readonly hub: WatchHub;
+  readonly token: string;
+  readonly journal: Journal | undefined;
+}
+
 /** From a connection's request to its answer. */
 class Front {
   readonly #context: ApiContext;
   readonly #hub: WatchHub;
   readonly #tokenDigest: Buffer;
+  readonly #journal: Journal | undefined;
   readonly #counts = new RequestCounts();
   requests = 0;
 
-  constructor(context: ApiContext, hub: WatchHub, token: string) {
+  constructor(context: ApiContext, { hub, token, journal }: FrontOptions) {
     this.#context = context;
     this.#hub = hub;
     this.#tokenDigest = digest(token);
+    this.#journal = journal;
   }
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -157,6 +188,8 @@ class Front {
     response.once("close", () => this.#counts.add(this.#context.registry, { method, url }, response.statusCode));
     try {
       const answer = await this.#answer(request, warnings);
+      // What a client was told to be done stays done, also when the machine loses its power.
+      if (method !== "GET") await this.#journal?.written();
       warn(response, warnings);
       if (answer.kind === "watch") this.#hub.start(response, answer.options, answer.timeoutMs);
       else if (answer.kind === "stream") await sendPieces(response, answer.pieces);
@@ -179,7 +212,8 @@ class Front {
     if (meta !== undefined) return meta;
     const path = parseResourcePath(segments, this.#context.registry);
     const body = method === "GET" ? Buffer.alloc(0) : await readBody(request);
-    const asked = { method, path, query: url.searchParams, accept, mediaType: mediaType(request), body };
+    const { "user-agent": userAgent = "" } = request.headers;
+    const asked = { method, path, query: url.searchParams, accept, userAgent, mediaType: mediaType(request), body };
     const unknownFields = { policy: url.searchParams.get("fieldValidation") ?? "", warnings };
     return await withAdmission({ ...this.#context, unknownFields }, warnings, (context) =>
       answerResource(context, asked),

@@ -5,11 +5,17 @@
  * needs no lock; one that waits compares versions.
  */
 import { type Change, Collection, Version } from "./collection.ts";
-import { type JsonObject, withPath } from "./json.ts";
+import { type JsonObject, textAt, withPath } from "./json.ts";
 
 export interface StoreOptions {
   /** How many changes of each collection are kept for watches; default 5,000. */
   readonly historyLimit?: number;
+}
+
+/** Objects by collection and the resource version of the last write, as they were kept on disk. */
+export interface KeptState {
+  readonly revision: number;
+  readonly objects: ReadonlyMap<string, readonly JsonObject[]>;
 }
 
 /** Told of every change, within the write. */
@@ -17,12 +23,16 @@ export type StoreListener = (collection: string, change: Change) => void;
 
 const defaultHistoryLimit = 5000;
 
+/** More writes than can be lost between two runs. */
+const restartGap = 1_000_000;
+
 /** Collections by their key (`registry.ts`), and who wants to know of changes. */
 export class Store {
   readonly #collections = new Map<string, Collection>();
   readonly #listeners = new Set<StoreListener>();
   readonly #historyLimit: number;
   #revision = 1;
+  #restoredRevision = 0;
 
   constructor(options: StoreOptions = {}) {
     this.#historyLimit = options.historyLimit ?? defaultHistoryLimit;
@@ -42,9 +52,25 @@ export class Store {
   collection(key: string): Collection {
     const found = this.#collections.get(key);
     if (found !== undefined) return found;
-    const made = new Collection(this.#historyLimit);
+    const made = new Collection(this.#historyLimit, this.#restoredRevision);
     this.#collections.set(key, made);
     return made;
+  }
+
+  /**
+   * Takes over what was kept; for a store in which nothing was written yet. No listener is told.
+   *
+   * Objects keep their resource versions. Those of the store go on well after the last one that was kept: clients may
+   * have seen later ones that were lost, and must find that their watches are too old (410) and not miss what comes.
+   */
+  restore({ revision, objects }: KeptState): void {
+    this.#revision = revision + restartGap;
+    this.#restoredRevision = this.#revision;
+    for (const [key, some] of objects) {
+      this.collection(key).fill(
+        some.map((one) => new Version(one, Number(textAt(one, "metadata", "resourceVersion")))),
+      );
+    }
   }
 
   /** Keys and collections. */

@@ -1,5 +1,5 @@
 /**
- * The certificate the API server shows, made anew at each start and known to clients through the kubeconfig alone.
+ * The certificate the API server shows, made for each cluster and known to clients through the kubeconfig alone.
  */
 import { generate } from "selfsigned";
 
