@@ -3,9 +3,8 @@
  */
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { silentLogger } from "../base/index.ts";
 import { gpusCommand } from "./gpus/command.ts";
-import { jsonLogger } from "./log.ts";
+import { loggerFor } from "./log.ts";
 import { migCommand } from "./mig/command.ts";
 import type { RunNodeCommand } from "./node/options.ts";
 import type { Output } from "./output.ts";
@@ -26,13 +25,13 @@ export async function runProgram(args: readonly string[], { output, signal }: Pr
   const program = new Command("tranche").description(DESCRIPTION).version(packageJson.version);
   program.enablePositionalOptions();
   const run = upCommand(async ({ logLevel, ...options }) => {
-    const log = logLevel === undefined ? silentLogger : jsonLogger(logLevel);
+    const log = await loggerFor(logLevel);
     // Loaded only when it is asked for: the node's own commands shall start at once.
     const { up } = await import("./up/up.ts");
     exitCode = await up({ ...options, output, signal, log });
   });
   const runNode: RunNodeCommand = async ({ logLevel }, action) => {
-    const log = logLevel === undefined ? silentLogger : jsonLogger(logLevel);
+    const log = await loggerFor(logLevel);
     exitCode = await action({ output, signal, log });
   };
   for (const command of [run, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);

@@ -74,7 +74,7 @@ function lookOptions(command: Command): Command {
 async function showProfiles(raw: RawOptions, context: CommandContext): Promise<number> {
   const node = await openGpus(nodeArguments(raw), raw.devices, context);
   if (!node.ok) return refuse(context, node.findings);
-  node.value.close();
+  await node.value.close();
   if (node.findings.length > 0) context.output.progress(findingLines(node.findings));
   const rows = profileRows(node.value.chosen);
   context.output.answer(formatted(raw.output, { profiles: rows }, (wide) => profilesText(rows, wide)));
@@ -104,7 +104,7 @@ async function layoutSubjects(raw: RawOptions, context: CommandContext): Promise
     refuse(context, node.findings);
     return undefined;
   }
-  node.value.close();
+  await node.value.close();
   if (node.findings.length > 0) context.output.progress(findingLines(node.findings));
   return node.value.chosen.map(subjectOfGpu);
 }

@@ -36,7 +36,7 @@ export async function listGpus(args: GpusArguments, context: CommandContext): Pr
     if (findings.length > 0) context.output.progress(findingLines(findings));
     return 0;
   } finally {
-    close();
+    await close();
   }
 }
 

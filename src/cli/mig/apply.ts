@@ -40,7 +40,7 @@ export async function migApply(args: ApplyArguments, context: CommandContext): P
       const apply = new Apply(args, context, { node: node.value, journal: journal.value.journal, hooks: hooks.value });
       return await apply.run();
     } finally {
-      node.value.close();
+      await node.value.close();
     }
   } finally {
     await journal.value.release();

@@ -23,7 +23,7 @@ export interface NodeGpus {
   readonly all: readonly Gpu[];
   readonly chosen: readonly Gpu[];
   readonly holders: LocalHolders;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Opens the driver and reads the GPUs; `devices` picks among them. */
@@ -34,25 +34,20 @@ export async function openGpus(
 ): Promise<Outcome<NodeGpus>> {
   const opened = await openDriver(node, log);
   if (!opened.ok) return opened;
-  const { driver, close } = opened.value;
-  try {
-    const all = await driver.list();
-    const chosen = pickGpus(all, devices);
-    if (!chosen.ok) {
-      close();
-      return chosen;
-    }
-    const holders = new LocalHolders(driver, node.root);
-    const closeBoth = (): void => {
-      holders.close();
-      close();
-    };
-    const value = { driver, all, chosen: chosen.value, holders, close: closeBoth };
-    return { ok: true, value, findings: opened.findings };
-  } catch (error) {
-    close();
-    return { ok: false, findings: [...opened.findings, driverFailed(error)] };
+  const { driver } = opened.value;
+  const holders = new LocalHolders(driver, node.root);
+  const close = async (): Promise<void> => {
+    holders.close();
+    await opened.value.close();
+  };
+  const all = await driver.list().catch((error: unknown) => driverFailed(error));
+  const chosen = "code" in all ? { ok: false as const, findings: [all] } : pickGpus(all, devices);
+  const findings = [...opened.value.findings(), ...chosen.findings];
+  if (chosen.ok && !("code" in all)) {
+    return { ok: true, value: { driver, all, chosen: chosen.value, holders, close }, findings };
   }
+  await close();
+  return { ok: false, findings };
 }
 
 /** Who holds what; without an answer nothing may be taken away, so that is an error. */

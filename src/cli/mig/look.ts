@@ -48,7 +48,7 @@ export async function migPlan(args: PlanArguments, context: CommandContext): Pro
     if (findings.length > 0) context.output.progress(findingLines(findings));
     return args.exitCode && plans.some(hasChanges) ? 1 : 0;
   } finally {
-    close();
+    await close();
   }
 }
 
@@ -84,7 +84,7 @@ export async function migAssert(args: AssertArguments, context: CommandContext):
     context.output.answer(`Selected MIG ${what} currently applied`);
     return 0;
   } finally {
-    node.value.close();
+    await node.value.close();
   }
 }
 
@@ -127,7 +127,7 @@ export interface ExportArguments {
 export async function migExport(args: ExportArguments, context: CommandContext): Promise<number> {
   const node = await openGpus(args.node, args.devices, context);
   if (!node.ok) return refuse(context, node.findings);
-  node.value.close();
+  await node.value.close();
   const findings = [...node.findings, ...(await journalFindings(args.node.stateDir))];
   if (findings.length > 0) context.output.progress(findingLines(findings));
   const file = exportedMigFile(node.value.chosen, args.label);

@@ -35,7 +35,7 @@ export async function migRollback(args: RollbackArguments, context: CommandConte
       }
       return 0;
     } finally {
-      node.value.close();
+      await node.value.close();
     }
   } finally {
     await release();

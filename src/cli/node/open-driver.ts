@@ -1,25 +1,35 @@
 /**
  * Opens the driver that a command asks for.
  */
-import { finding, type Logger, type Outcome } from "../../base/index.ts";
-import type { GpuDriver } from "../../gpu/index.ts";
+import { type Finding, type Logger, type Outcome, systemClock } from "../../base/index.ts";
+import { type GpuDriver, openNvmlDriver } from "../../gpu/index.ts";
 import type { NodeArguments } from "./options.ts";
 import { openSimulatedNode } from "./simulated-node.ts";
 
 /** A driver and how to let go of it. */
 export interface OpenDriver {
   readonly driver: GpuDriver;
-  close(): void;
+  /** What is to be said about the library and the GPUs, as of the last list. */
+  findings(): readonly Finding[];
+  close(): Promise<void>;
 }
 
 /** The GPUs of this machine, or the finding that says why they cannot be reached. */
-export async function openDriver(args: NodeArguments, _log: Logger): Promise<Outcome<OpenDriver>> {
+export async function openDriver(args: NodeArguments, log: Logger): Promise<Outcome<OpenDriver>> {
   if (args.driver === "simulated") {
     const opened = await openSimulatedNode(args.stateDir, args.simulatedGpus);
-    return opened.ok ? { ...opened, value: { driver: opened.value, close: () => {} } } : opened;
+    if (!opened.ok) return opened;
+    return { ok: true, value: { driver: opened.value, findings: () => [], close: async () => {} }, findings: [] };
   }
-  return {
-    ok: false,
-    findings: [finding("driver-unreachable", { kind: "command", name: "--driver nvml" }, "not yet")],
-  };
+  const { nvmlLibrary, nvidiaSmi, root } = args;
+  const opened = await openNvmlDriver({
+    ...(nvmlLibrary === undefined ? {} : { libraryPath: nvmlLibrary }),
+    ...(nvidiaSmi === undefined ? {} : { nvidiaSmi }),
+    root,
+    log,
+    clock: systemClock,
+  });
+  if (!opened.ok) return opened;
+  const driver = opened.value;
+  return { ok: true, value: { driver, findings: () => driver.findings(), close: () => driver.close() }, findings: [] };
 }

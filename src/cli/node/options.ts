@@ -15,6 +15,8 @@ export interface NodeArguments {
   readonly driver: DriverName;
   /** Path of libnvidia-ml.so.1; `undefined` lets the dynamic linker find it. */
   readonly nvmlLibrary: string | undefined;
+  /** nvidia-smi, which resets GPUs; `undefined` takes the one on the PATH. */
+  readonly nvidiaSmi: string | undefined;
   /** Where the host's file system is mounted; `/` on the host itself. */
   readonly root: string;
   readonly stateDir: string;
@@ -26,6 +28,7 @@ export interface NodeArguments {
 export interface RawNodeOptions {
   readonly driver: DriverName;
   readonly nvmlLibrary?: string;
+  readonly nvidiaSmi?: string;
   readonly root: string;
   readonly stateDir: string;
   readonly simulatedGpus?: string;
@@ -48,6 +51,7 @@ export function addNodeOptions(command: Command): Command {
         .default("nvml"),
     )
     .option("--nvml-library <path>", "libnvidia-ml.so.1 to load (default: the one the dynamic linker finds)")
+    .option("--nvidia-smi <path>", "nvidia-smi, which resets GPUs (default: the one on the PATH)")
     .option("--root <dir>", "where the host's file system is, for a container that has it mounted", "/")
     .option("--state-dir <dir>", "where the journal of changes is kept", defaultStateDir())
     .option("--simulated-gpus <model[:count],…>", "GPUs to simulate; without it those simulated before")
@@ -55,8 +59,8 @@ export function addNodeOptions(command: Command): Command {
 }
 
 export function nodeArguments(raw: RawNodeOptions): NodeArguments {
-  const { driver, nvmlLibrary, root, stateDir, simulatedGpus } = raw;
-  return { driver, nvmlLibrary, root, stateDir, simulatedGpus };
+  const { driver, nvmlLibrary, nvidiaSmi, root, stateDir, simulatedGpus } = raw;
+  return { driver, nvmlLibrary, nvidiaSmi, root, stateDir, simulatedGpus };
 }
 
 /** The system's place for root, the user's own otherwise (XDG Base Directory Specification). */
