@@ -1,7 +1,9 @@
 /** Every command that the README and the docs tell a reader to type is run as it stands. */
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
-import { test } from "node:test";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { runTranche } from "../support/run-up.ts";
 
@@ -49,9 +51,18 @@ test("npm start is what the README says of it", async () => {
   assert.equal(packageJson.scripts["start"], `node src/cli/main.ts ${quickStart.join(" ")}`);
 });
 
-for (const { file, line, args } of await documentedCommands()) {
+/** Commands for the GPUs of a machine find simulated ones here, which the next of them finds as it left them. */
+const machine = await mkdtemp(join(tmpdir(), "docs-"));
+after(() => rm(machine, { recursive: true, force: true }));
+const onMachine = [
+  ...["--driver", "simulated", "--simulated-gpus", "A100-80GB:2"],
+  ...["--state-dir", join(machine, "state"), "--root", machine],
+];
+
+for (const { file, line, args: typed } of await documentedCommands()) {
   test(`${file}: ${line}`, async () => {
     process.chdir(root);
+    const args = typed[0] === "gpus" || typed[0] === "mig" ? [...typed, ...onMachine] : typed;
     const staying = args[0] === "up" && !args.includes("--once");
     // What would stay ends once it has settled.
     const run = await runTranche(staying ? [...args, "--once"] : args);
