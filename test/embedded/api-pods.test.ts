@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type KubeObject, type Pod, type PodSpec, resources } from "../../src/kube/index.ts";
-import { type Body, type Harness, podNamed, startHarness } from "./api-support.ts";
+import { type Body, type Harness, podNamed, type Reply, startHarness } from "./api-support.ts";
 
 let api: Harness;
 let count = 0;
@@ -243,6 +243,55 @@ test("lets only images, deadlines and new tolerations change once a pod is there
   const changed = await update({ tolerations, containers: [{ ...main, image: "registry.example/app:2" }] });
   assert.equal(changed.spec.containers[0]?.image, "registry.example/app:2");
   assert.equal(changed.metadata.generation, 2);
+});
+
+test("a gated pod says so, is bound by nobody, and is let go gate by gate", async () => {
+  const gates = ["example.com/quota", "example.com/order"].map((name) => ({ name }));
+  const { body } = await createPod({ ...podNamed("x").spec, schedulingGates: gates, nodeSelector: { a: "1" } });
+  const name = String(body["metadata"]?.["name"]);
+  const condition = body["status"]?.["conditions"]?.["0"];
+  assert.deepEqual(
+    ["type", "status", "reason", "message"].map((key) => String(condition?.[key])),
+    ["PodScheduled", "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"],
+  );
+  const patch = (spec: object): Promise<Reply> =>
+    api.call(`${pods}/${name}`, {
+      method: "PATCH",
+      body: { spec },
+      headers: { "content-type": "application/merge-patch+json" },
+    });
+  const bind = (): Promise<Reply> =>
+    api.call(`${pods}/${name}/binding`, { method: "POST", body: { target: { name: "n1" } } });
+  const refused = await bind();
+  assert.deepEqual(
+    [refused.code, String(refused.body["message"])],
+    [409, `Operation cannot be fulfilled on pods/binding "${name}": pod ${name} has non-empty .spec.schedulingGates`],
+  );
+  const added = await patch({ schedulingGates: [...gates, { name: "example.com/more" }] });
+  assert.equal(added.code, 422);
+  assert.match(
+    String(added.body["message"]),
+    /spec\.schedulingGates\[2\]\.name: Forbidden: only deletion is allowed, but found new scheduling gate 'example\.com\/more'/,
+  );
+  // While it is gated its node selector may be narrowed, and only that.
+  assert.equal((await patch({ nodeSelector: { b: "2" } })).code, 200);
+  assert.match(
+    String((await patch({ nodeSelector: { a: "2" } })).body["message"]),
+    /only additions to spec.nodeSelector/,
+  );
+  assert.equal((await patch({ schedulingGates: gates.slice(1) })).code, 200);
+  assert.equal((await bind()).code, 409);
+  assert.equal((await patch({ schedulingGates: null })).code, 200);
+  assert.match(String((await patch({ nodeSelector: { c: "3" } })).body["message"]), /may not change fields other than/);
+  assert.equal((await bind()).code, 201);
+});
+
+test("refuses a gated pod that names its node", async () => {
+  const schedulingGates = [{ name: "example.com/a" }, { name: "example.com/a" }];
+  const { code, body } = await createPod({ ...podNamed("x").spec, schedulingGates, nodeName: "n1" });
+  assert.equal(code, 422);
+  assert.match(String(body["message"]), /spec.nodeName: Forbidden: cannot be set until all schedulingGates/);
+  assert.match(String(body["message"]), /spec.schedulingGates\[1\]: Duplicate value: "example.com\/a"/);
 });
 
 test("gives a pod the priority of its class and refuses a class that is not there", async () => {

@@ -147,6 +147,58 @@ test("asks about changes and deletions, with the object as it was", async () => 
   assert.equal((await api.call(path)).code, 404);
 });
 
+const subresources = [
+  { path: "pods/s/binding", body: { target: { name: "n1" } }, kind: { group: "", version: "v1", kind: "Binding" } },
+  { path: "pods/s/eviction", body: {}, kind: { group: "policy", version: "v1", kind: "Eviction" } },
+];
+for (const { path, body, kind } of subresources) {
+  test(`asks about ${path}, and does nothing when it is denied`, async () => {
+    const namespace = "/api/v1/namespaces/default";
+    const spec = { containers: [{ name: "main", image: "registry.example/app:1" }] };
+    await api.call(`${namespace}/pods`, { method: "POST", body: { metadata: { name: "s" }, spec } });
+    const rule = { ...anyConfigMap, resources: [path.replace("/s/", "/")] };
+    await configure(validating, { rules: [rule] });
+    hook.judge = () => ({ allowed: false });
+    const before = await api.call(`${namespace}/pods/s`);
+    assert.equal((await api.call(`${namespace}/${path}`, { method: "POST", body })).code, 400);
+    assert.equal((await api.call(`${namespace}/pods/s`)).text, before.text);
+    hook.judge = () => ({ allowed: true });
+    assert.equal((await api.call(`${namespace}/${path}`, { method: "POST", body })).code, 201);
+    assert.notEqual((await api.call(`${namespace}/pods/s`)).text, before.text);
+    const asked = hook.seen[1];
+    const own = ["operation", "subResource", "name"].map((key) => String(asked?.[key]));
+    assert.deepEqual(own, ["CREATE", path.replace("pods/s/", ""), "s"]);
+    assert.deepEqual(plain(asked?.["kind"]), kind);
+    assert.deepEqual(plain(asked?.["resource"]), { group: "", version: "v1", resource: "pods" });
+    assert.equal(String(asked?.["object"]?.["kind"]), kind.kind);
+    await api.call(`${namespace}/pods/s?gracePeriodSeconds=0`, { method: "DELETE" });
+  });
+}
+
+test("asks about scale with the Scale before and after, and stores what it makes of it", async () => {
+  const deployments = "/apis/apps/v1/namespaces/default/deployments";
+  const labels = { app: "web" };
+  const template = { metadata: { labels }, spec: { containers: [{ name: "main", image: "registry.example/app:1" }] } };
+  const spec = { replicas: 1, selector: { matchLabels: labels }, template };
+  await api.call(deployments, { method: "POST", body: { metadata: { name: "web" }, spec } });
+  await configure(mutating, { rules: [{ ...anyConfigMap, apiGroups: ["apps"], resources: ["deployments/scale"] }] });
+  hook.judge = () => patching({ op: "replace", path: "/spec/replicas", value: 3 });
+  const headers = { "content-type": "application/merge-patch+json" };
+  await api.call(`${deployments}/web/scale`, { method: "PATCH", headers, body: { spec: { replicas: 9 } } });
+  const [asked, ...more] = hook.seen;
+  assert.deepEqual(more, []);
+  assert.deepEqual([asked?.["operation"], asked?.["subResource"], asked?.["kind"]?.["kind"]].map(String), [
+    "UPDATE",
+    "scale",
+    "Scale",
+  ]);
+  const replicas = [asked?.["oldObject"], asked?.["object"], (await api.call(`${deployments}/web`)).body];
+  assert.deepEqual(
+    replicas.map((one) => Number(one?.["spec"]?.["replicas"])),
+    [1, 9, 3],
+  );
+});
+
 test("asks again when the object changes while it is being asked, and loses no change", async () => {
   await create();
   await configure(validating);

@@ -9,8 +9,8 @@ import type { Json, JsonObject } from "./json.ts";
 import { wantsAggregatedDiscovery } from "./negotiation.ts";
 import { openApiAnswer } from "./openapi.ts";
 import type { Registry } from "./registry.ts";
-import { bindingKind, evictionKind, scaleKind } from "./subresources.ts";
-import type { ApiType, GroupVersionKind, Subresource } from "./types.ts";
+import { subresourceFacts } from "./subresources.ts";
+import type { ApiType, Subresource } from "./types.ts";
 
 export interface MetaRequest {
   readonly method: string;
@@ -132,17 +132,6 @@ function plainEntry(type: ApiType): JsonObject {
     ...(categories.length === 0 ? {} : { categories }),
   };
 }
-
-/** Which verbs a subresource knows, and what it takes where that is not the type's own kind. */
-const subresourceFacts: Readonly<
-  Record<Subresource, { readonly verbs: readonly string[]; readonly takes?: GroupVersionKind }>
-> = {
-  status: { verbs: ["get", "patch", "update"] },
-  scale: { verbs: ["get", "patch", "update"], takes: scaleKind },
-  binding: { verbs: ["create"], takes: bindingKind },
-  eviction: { verbs: ["create"], takes: evictionKind },
-  log: { verbs: ["get"] },
-};
 
 function plainSubresource(type: ApiType, subresource: Subresource): JsonObject {
   const { verbs, takes = { kind: type.kind } } = subresourceFacts[subresource];

@@ -8,11 +8,13 @@ import { nodeTypes } from "./schema-text-node.ts";
 import { podTypes } from "./schema-text-pod.ts";
 import { policyTypes } from "./schema-text-policy.ts";
 import { rootTypes } from "./schema-text-roots.ts";
+import { subresourceTypes } from "./schema-text-subresources.ts";
 import { workloadTypes } from "./schema-text-workloads.ts";
-import type { ApiType } from "./types.ts";
+import { subresourceFacts } from "./subresources.ts";
+import type { ApiType, GroupVersionKind } from "./types.ts";
 
 /** Types that are part of others, by name. */
-const parts: TypeTable = { ...nodeTypes, ...podTypes, ...policyTypes, ...workloadTypes };
+const parts: TypeTable = { ...nodeTypes, ...podTypes, ...policyTypes, ...subresourceTypes, ...workloadTypes };
 
 const partPrefix = "io.k8s.api.";
 
@@ -21,11 +23,22 @@ export function schemaName({ group, version, kind }: ApiType): string {
   return [...(group === "" ? ["core"] : group.split(".").reverse()), version, kind].join(".");
 }
 
+/** The name of the schema of what a subresource takes. */
+export function subresourceSchemaName({ kind }: GroupVersionKind): string {
+  return partPrefix + kind;
+}
+
 /** The schemas by name, where references start with `root`, as `#/components/schemas/`. */
 export function schemasOf(types: readonly ApiType[], root: string): JsonObject {
   const references: References = { refTo: (name) => `${root}${partPrefix}${name}` };
   const wanted = new Set(["ObjectMeta"]);
-  for (const type of types) collect(rootText(type), wanted);
+  for (const type of types) {
+    collect(rootText(type), wanted);
+    for (const one of type.subresources) {
+      const { takes } = subresourceFacts[one];
+      if (takes !== undefined) wanted.add(takes.kind);
+    }
+  }
   for (const name of wanted) collect(parts[name], wanted);
   const own = types.map((type): [string, Json] => [schemaName(type), rootSchema(type, references)]);
   const used = [...wanted].flatMap((name): [string, Json][] => {

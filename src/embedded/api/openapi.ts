@@ -9,9 +9,10 @@ import { createHash } from "node:crypto";
 import { apiVersionOf } from "../../kube/index.ts";
 import { type Answer, jsonAnswer } from "./answer.ts";
 import type { JsonObject } from "./json.ts";
-import { schemaName, schemasOf } from "./openapi-schemas.ts";
+import { schemaName, schemasOf, subresourceSchemaName } from "./openapi-schemas.ts";
 import type { Registry } from "./registry.ts";
-import type { ApiType } from "./types.ts";
+import { subresourceFacts } from "./subresources.ts";
+import type { ApiType, GroupVersionKind, Subresource } from "./types.ts";
 
 const info = { title: "Kubernetes", version: "v1.35.0" };
 
@@ -47,13 +48,16 @@ function documentPaths(registry: Registry): JsonObject {
 }
 
 function documentOf(types: readonly ApiType[]): JsonObject {
-  const paths = types.flatMap((type) => [
-    [collectionPath(type), { post: operation(type, "post") }] as const,
-    [
-      `${collectionPath(type)}/{name}`,
-      { get: operation(type, "get"), put: operation(type, "put"), patch: operation(type, "patch") },
-    ] as const,
-  ]);
+  const paths = types.flatMap((type): (readonly [string, JsonObject])[] => {
+    const schema = schemaName(type);
+    const subject = { kind: type, schema };
+    const object = `${collectionPath(type)}/{name}`;
+    return [
+      [collectionPath(type), operations(["create"], subject)],
+      [object, operations(["get", "update", "patch"], subject)],
+      ...type.subresources.map((one) => [`${object}/${one}`, subresourceOperations(one, subject)] as const),
+    ];
+  });
   return {
     openapi: "3.0.0",
     info,
@@ -66,17 +70,31 @@ function collectionPath(type: ApiType): string {
   return `/${documentName(type)}${type.namespaced ? "/namespaces/{namespace}" : ""}/${type.plural}`;
 }
 
-function groupVersionKind({ group, version, kind }: ApiType): JsonObject {
-  return { group, version, kind };
+interface Subject {
+  readonly kind: GroupVersionKind;
+  /** The name of its schema. */
+  readonly schema: string;
 }
 
-function operation(type: ApiType, method: "get" | "post" | "put" | "patch"): JsonObject {
-  const names = method === "get" ? [] : ["dryRun", "fieldManager", "fieldValidation"];
-  const content = { "application/json": { schema: { $ref: `#/components/schemas/${schemaName(type)}` } } };
-  return {
-    "x-kubernetes-group-version-kind": groupVersionKind(type),
-    "x-kubernetes-action": method,
-    parameters: names.map((name) => ({ name, in: "query", schema: { type: "string", uniqueItems: true } })),
-    responses: { "200": { description: "OK", content } },
-  };
+function subresourceOperations(subresource: Subresource, own: Subject): JsonObject {
+  const { verbs, takes } = subresourceFacts[subresource];
+  return operations(verbs, takes === undefined ? own : { kind: takes, schema: subresourceSchemaName(takes) });
+}
+
+const methods: Readonly<Record<string, string>> = { create: "post", get: "get", update: "put", patch: "patch" };
+
+function operations(verbs: readonly string[], { kind: { group, version, kind }, schema }: Subject): JsonObject {
+  const content = { "application/json": { schema: { $ref: `#/components/schemas/${schema}` } } };
+  const entries = verbs.map((verb) => {
+    const names = verb === "get" ? [] : ["dryRun", "fieldManager", "fieldValidation"];
+    const method = methods[verb] ?? verb;
+    const operation = {
+      "x-kubernetes-group-version-kind": { group, version, kind },
+      "x-kubernetes-action": method,
+      parameters: names.map((name) => ({ name, in: "query", schema: { type: "string", uniqueItems: true } })),
+      responses: { "200": { description: "OK", content } },
+    };
+    return [method, operation] as const;
+  });
+  return Object.fromEntries(entries);
 }

@@ -1,11 +1,11 @@
 /**
- * What subresources with an object of their own have in common: its kind, and how webhooks are asked about it.
+ * What there is below objects, and what those subresources have in common that take an object of their own.
  */
 import { type AdmissionSubject, admitted } from "./admission.ts";
 import type { ApiContext } from "./context.ts";
 import { badRequest } from "./errors.ts";
 import { type JsonObject, textAt } from "./json.ts";
-import type { GroupVersionKind } from "./types.ts";
+import type { GroupVersionKind, Subresource } from "./types.ts";
 
 /** What is posted to `pods/binding`. */
 export const bindingKind: GroupVersionKind = { group: "", version: "v1", kind: "Binding" };
@@ -13,6 +13,17 @@ export const bindingKind: GroupVersionKind = { group: "", version: "v1", kind: "
 export const evictionKind: GroupVersionKind = { group: "policy", version: "v1", kind: "Eviction" };
 /** What `scale` shows and takes. */
 export const scaleKind: GroupVersionKind = { group: "autoscaling", version: "v1", kind: "Scale" };
+
+/** Which verbs a subresource knows, and what it takes where that is not the type's own kind. */
+export const subresourceFacts: Readonly<
+  Record<Subresource, { readonly verbs: readonly string[]; readonly takes?: GroupVersionKind }>
+> = {
+  status: { verbs: ["get", "patch", "update"] },
+  scale: { verbs: ["get", "patch", "update"], takes: scaleKind },
+  binding: { verbs: ["create"], takes: bindingKind },
+  eviction: { verbs: ["create"], takes: evictionKind },
+  log: { verbs: ["get"] },
+};
 
 /** A body with its version and kind filled in; throws 400 when it is of another kind or about another object. */
 export function subresourceBody(
