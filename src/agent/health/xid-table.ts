@@ -60,12 +60,23 @@ const meanings: ReadonlyMap<number, XidMeaning> = new Map<number, XidMeaning>([
   [137, { text: "NVLink privilege error", recovery: "quiet" }],
   [140, { text: "unrecovered ECC error", recovery: "reset" }],
   [143, { text: "GPU initialization error", recovery: "reset" }],
+  [144, { text: "NVLink SAW error", recovery: "reset" }],
+  [145, { text: "NVLink RLW error", recovery: "reset" }],
+  [146, { text: "NVLink TLW error", recovery: "reset" }],
+  [147, { text: "NVLink TREX error", recovery: "reset" }],
+  [148, { text: "NVLink NVLPW_CTRL error", recovery: "reset" }],
+  [149, { text: "NVLink NETIR error", recovery: "reset" }],
+  [150, { text: "NVLink MSE error", recovery: "reset" }],
   [151, { text: "key rotation error", recovery: "reboot" }],
   [154, { text: "GPU recovery action changed", recovery: "reset" }],
+  [155, { text: "NVLink software-defined error", recovery: "reset" }],
   [156, { text: "resource retirement event", recovery: "reset" }],
   [157, { text: "resource retirement failure", recovery: "quiet" }],
   [158, { text: "GPU fatal timeout", recovery: "reset" }],
 ]);
+
+/** The XIDs that `xidMeaning` has a meaning for, ascending: those of the catalogue that one meets. */
+export const knownXids: readonly number[] = [...meanings.keys()];
 
 /** What the catalogue says of an XID; one it does not have needs a reset, to be on the safe side. */
 export function xidMeaning(xid: number): XidMeaning {
