@@ -18,6 +18,7 @@ import type { AllocateAnswer } from "../../sharing/index.ts";
 import { DeviceManager } from "./device-manager.ts";
 import { EventQueue } from "./event-queue.ts";
 import { nodeRejection, type Rejection } from "./node-fit.ts";
+import { NodeLease } from "./node-lease.ts";
 import type { Machine } from "./node-object.ts";
 import { NodeWriter } from "./node-writer.ts";
 import { nodeAddress } from "./pod-network.ts";
@@ -35,6 +36,8 @@ export interface KubeletRunOptions {
   readonly runtime: SimulatedRuntime;
   /** Of the machine's present boot. */
   readonly bootId: string;
+  /** Pods are let in only when it has resolved. */
+  readonly admitAfter: Promise<unknown>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -54,7 +57,7 @@ export class KubeletRun implements PodHost {
   readonly #workers = new Map<string, PodWorker>();
   readonly #stopping = new AbortController();
   readonly #unlisten: (() => void)[] = [];
-  #tasks: readonly Promise<void>[] = [];
+  readonly #tasks: Promise<void>[] = [];
   #podResources: ServerHandle | undefined;
   /** Whether all pods of the node are known. */
   #sourcesReady = false;
@@ -76,6 +79,7 @@ export class KubeletRun implements PodHost {
       onChange: () => this.#onDevices(),
     });
     this.#events = new EventQueue({ api, clock, log, component: "kubelet", host: machine.name });
+    const lease = new NodeLease({ api, clock, log });
     this.#node = new NodeWriter({
       api,
       machine,
@@ -83,6 +87,7 @@ export class KubeletRun implements PodHost {
       clock,
       log,
       tell: (node, type, event) => this.#events.tell(node, type, event),
+      onRegistered: (node) => this.#tasks.push(lease.run(node, this.#stopping.signal)),
       counts: () => this.#devices.counts(),
       resetOthers: () => !this.#devices.hadCheckpoint,
     });
@@ -107,7 +112,7 @@ export class KubeletRun implements PodHost {
     }
     this.#unlisten.push(this.runtime.onChange((podUid) => this.#onContainer(podUid)));
     const { signal } = this.#stopping;
-    this.#tasks = [this.#node.run(signal), this.#cache.run(signal), this.#takeOver()];
+    this.#tasks.push(this.#node.run(signal), this.#cache.run(signal), this.#takeOver());
     this.log.info({ node: machine.name }, "kubelet started");
   }
 
@@ -147,7 +152,7 @@ export class KubeletRun implements PodHost {
   }
 
   admit(worker: PodWorker): Promise<Rejection | undefined> {
-    const turn = this.#turn.then(() => this.#admit(worker));
+    const turn = this.#turn.then(() => this.#open()).then(() => this.#admit(worker));
     this.#turn = turn.then(
       () => {},
       () => {}, // The worker is told, and tries again.
@@ -176,6 +181,20 @@ export class KubeletRun implements PodHost {
 
   tell(pod: Pod, type: KubeEvent["type"], event: readonly [reason: string, message: string]): void {
     this.#events.tell(pod, type, event);
+  }
+
+  /** Resolves when pods may be let in; rejects when the kubelet stops before. */
+  async #open(): Promise<void> {
+    const { signal } = this.#stopping;
+    const stopped = Promise.withResolvers<never>();
+    const onAbort = (): void => stopped.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      await Promise.race([this.#options.admitAfter, stopped.promise]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   async #admit(worker: PodWorker): Promise<Rejection | undefined> {
@@ -265,8 +284,9 @@ export class KubeletRun implements PodHost {
   }
 
   #podResourcesEntries(): readonly PodResourcesEntry[] {
-    const active = [...this.#workers.values()].filter((one) => one.active);
-    return active.map(({ pod, uid }) => {
+    // Also pods that wait for admission after a restart: what is theirs must not look free.
+    const holders = [...this.#workers.values()].filter((one) => one.active || (one.initial && !one.over));
+    return holders.map(({ pod, uid }) => {
       const containers = [...(pod.spec.initContainers ?? []).filter(isSidecar), ...pod.spec.containers];
       const { namespace = "default", name } = pod.metadata;
       return {

@@ -99,6 +99,12 @@ export function nodeStatus(node: Node, facts: NodeFacts): NonNullable<Node["stat
   };
 }
 
+/** The conditions of a status that is about to be written: the kubelet vouches for its own as of now. */
+export function withHeartbeat(conditions: readonly Condition[], nowMs: number): Condition[] {
+  const isOwn = ({ type }: Condition): boolean => healthyConditions.some(([own]) => own === type);
+  return conditions.map((one) => (isOwn(one) ? { ...one, lastHeartbeatTime: timestamp(nowMs) } : one));
+}
+
 const healthyConditions = [
   ["MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
   ["DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
@@ -106,7 +112,7 @@ const healthyConditions = [
   ["Ready", "True", "KubeletReady", "kubelet is posting ready status"],
 ] as const;
 
-/** The kubelet's conditions; those of others stay. Heartbeats move only when the status is written anyway. */
+/** The kubelet's conditions, as old as they were told last; those of others stay. */
 function nodeConditions(node: Node, nowMs: number): Condition[] {
   const old = node.status?.conditions ?? [];
   const own = healthyConditions.map(([type, status, reason, message]): Condition => {

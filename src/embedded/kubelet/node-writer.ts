@@ -1,11 +1,12 @@
 /**
- * Registers the node and keeps its status true: one write at a time, only when something differs.
+ * Registers the node and keeps its status true: one write at a time, when something differs, and every five minutes for
+ * its heartbeat.
  */
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, errorText, type Logger } from "../../base/index.ts";
 import { BackOff, hasStatus, type KubeApi, type KubeEvent, type Node, resources } from "../../kube/index.ts";
 import type { ResourceCounts } from "./device-table.ts";
-import { kubeletLabels, type Machine, newNode, nodeStatus } from "./node-object.ts";
+import { kubeletLabels, type Machine, newNode, nodeStatus, withHeartbeat } from "./node-object.ts";
 
 export interface NodeWriterOptions {
   readonly api: KubeApi;
@@ -16,9 +17,14 @@ export interface NodeWriterOptions {
   /** Queues an event about the node. */
   tell(node: Node, type: KubeEvent["type"], event: readonly [reason: string, message: string]): void;
   counts(): ReadonlyMap<string, ResourceCounts>;
+  /** Called once, when the node is registered. */
+  onRegistered(node: Node): void;
   /** Whether extended resources without a plugin are zeroed at the first write. */
   resetOthers(): boolean;
 }
+
+/** How old the last status may get (`nodeStatusReportFrequency`). */
+const reportEveryMs = 300_000;
 
 export class NodeWriter {
   readonly #options: NodeWriterOptions;
@@ -28,12 +34,13 @@ export class NodeWriter {
   #due = true;
   #writing = false;
   #first = true;
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NodeWriterOptions) {
     this.#options = options;
   }
 
-  /** Whether a write is under way or due. */
+  /** Whether a write is under way or due; one that is for the heartbeat alone does not count. */
   get busy(): boolean {
     return this.#due || this.#writing;
   }
@@ -61,7 +68,7 @@ export class NodeWriter {
     const { clock, log, machine } = this.#options;
     const backOff = new BackOff(Math.random);
     while (!signal.aborted) {
-      this.#writing = true;
+      this.#writing = this.#due;
       this.#due = false;
       const startMs = clock.now();
       try {
@@ -78,7 +85,7 @@ export class NodeWriter {
           await this.#nextChange(signal);
           continue;
         }
-        this.#due = true;
+        this.#due ||= this.#writing;
         await clock.sleep(backOff.afterTry(clock.now() - startMs), signal).catch(() => {});
       }
     }
@@ -91,6 +98,7 @@ export class NodeWriter {
     this.#node = node;
     this.#registered = true;
     this.#tellStart(node);
+    this.#options.onRegistered(node);
     return node;
   }
 
@@ -125,24 +133,36 @@ export class NodeWriter {
           !isDeepStrictEqual(value, Object.entries(node.status ?? {}).find(([one]) => one === key)?.[1]),
       ),
     );
-    if (Object.keys(patch).length > 0) {
-      const ref = { name: machine.name };
-      this.#node = await api.mergePatch<Node>(resources.nodes, ref, { status: patch }, { subresource: "status" });
+    if (Object.keys(patch).length > 0 || facts.nowMs >= this.#reportedAtMs + reportEveryMs) {
+      const conditions = withHeartbeat(status.conditions ?? [], facts.nowMs);
+      const body = { status: { ...patch, conditions } };
+      this.#node = await api.mergePatch<Node>(resources.nodes, { name: machine.name }, body, { subresource: "status" });
+      this.#reportedAtMs = facts.nowMs;
+      this.#tellReady(node);
     }
     this.#first = false;
   }
 
-  #nextChange(signal: AbortSignal): Promise<void> {
-    // A signal that has fired already fires no event any more.
-    if (this.#due || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        signal.removeEventListener("abort", wake);
-        this.#wake = undefined;
-        resolve();
-      };
-      this.#wake = wake;
-      signal.addEventListener("abort", wake, { once: true });
+  /** Tells when the node is ready again that was not (Kubernetes pkg/kubelet/nodestatus/setters.go). */
+  #tellReady(before: Node): void {
+    const { machine, tell } = this.#options;
+    const ready = before.status?.conditions?.find((one) => one.type === "Ready");
+    if (ready === undefined || ready.status === "True") return;
+    tell(before, "Normal", ["NodeReady", `Node ${machine.name} status is now: NodeReady`]);
+  }
+
+  /** Resolves when something has changed, the next heartbeat is due or the signal fires. */
+  async #nextChange(signal: AbortSignal): Promise<void> {
+    if (this.#due || signal.aborted) return;
+    const { clock } = this.#options;
+    const done = new AbortController();
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
     });
+    const waitMs = Math.max(0, this.#reportedAtMs + reportEveryMs - clock.now());
+    const slept = clock.sleep(waitMs, AbortSignal.any([signal, done.signal])).catch(() => {});
+    await Promise.race([woken, slept]);
+    this.#wake = undefined;
+    done.abort();
   }
 }

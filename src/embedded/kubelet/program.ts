@@ -3,7 +3,7 @@
  */
 import { type Clock, errorText, type Outcome } from "../../base/index.ts";
 import { CudaOutOfMemoryError, type GpuDriver, type ProcessEnd } from "../../gpu/index.ts";
-import type { ContainerEnd } from "./runtime-container.ts";
+import { type ContainerEnd, lostToPowerCut } from "./runtime-container.ts";
 import type { VisibleDevice } from "./visible-devices.ts";
 import type { Workload } from "./workload.ts";
 
@@ -150,9 +150,6 @@ export class Program {
 }
 
 const completed: ContainerEnd = { exitCode: 0, reason: "Completed", message: "" };
-
-/** How containerd reports a container whose task is gone when it comes up (internal/cri/server/restart.go). */
-const lostToPowerCut: ContainerEnd = { exitCode: 255, reason: "Unknown", message: "" };
 
 function failure(exitCode: number, message: string): ContainerEnd {
   return { exitCode, reason: "Error", message };

@@ -11,7 +11,7 @@ import type { Container, Pod } from "../../kube/index.ts";
 import type { AllocateAnswer } from "../../sharing/index.ts";
 import { PodAddresses } from "./pod-network.ts";
 import { Program, type WorkloadDriver } from "./program.ts";
-import type { ContainerEnd, RuntimeContainer } from "./runtime-container.ts";
+import { type ContainerEnd, type RuntimeContainer, recalledContainers } from "./runtime-container.ts";
 import {
   type DeviceFault,
   type DeviceRequest,
@@ -132,6 +132,19 @@ export class SimulatedRuntime {
   /** Takes down a pod's sandbox: its address is free for others. */
   releaseAddress(podUid: string): void {
     this.#addresses.release(podUid);
+  }
+
+  /**
+   * Knows the containers of a pod again that the machine ran before it was switched off, from the pod's status; what ran
+   * then ended with the power. Their logs are lost.
+   */
+  recall(pod: Pod): void {
+    const podUid = pod.metadata.uid ?? "";
+    const nowMs = this.#options.clock.now();
+    const entries = recalledContainers(pod, nowMs).map((container): Entry => {
+      return { pod, log: [], computePercent: undefined, container, running: undefined };
+    });
+    if (entries.length > 0) this.#pods.set(podUid, entries);
   }
 
   /** The containers of a pod, by attempt; of each the last two. */

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { type Clock, type Logger, silentLogger, systemClock, TrancheError } from "../../base/index.ts";
-import type { KubeApi } from "../../kube/index.ts";
+import type { KubeApi, Pod } from "../../kube/index.ts";
 import type { Allocation } from "../../kubelet/index.ts";
 import { KubeletRun, type KubeletRunOptions } from "./kubelet-run.ts";
 import { podNetwork } from "./pod-network.ts";
@@ -30,6 +30,16 @@ export interface KubeletOptions {
   readonly memoryMiB?: number;
   /** Default 110, as the kubelet's own; at most 253. */
   readonly maxPods?: number;
+  /**
+   * Pods that were on the machine when it was switched off: their containers have ended with its power, and go on from
+   * there as their restart policy says. Default: none, a machine that is new.
+   */
+  readonly earlierPods?: readonly Pod[];
+  /**
+   * Pods are let in only when it has resolved; default: at once, as a real kubelet. Until then those that were on the
+   * node before keep the devices that the checkpoint gives them, so a plugin that is slow to register costs no pod its place.
+   */
+  readonly admitAfter?: Promise<unknown>;
   readonly clock?: Clock;
   readonly log?: Logger;
 }
@@ -47,7 +57,9 @@ export class KubeletStandIn {
     const { cpus = 128, memoryMiB = 1024 * 1024, maxPods = 110, clock = systemClock, log = silentLogger } = options;
     const machine = { name, ordinal, labels, annotations, cpus, memoryMiB, maxPods };
     this.#runtime = new SimulatedRuntime({ driver, clock, network: podNetwork(ordinal) });
-    this.#runOptions = { machine, rootDirectory, api, runtime: this.#runtime, clock, log };
+    for (const pod of options.earlierPods ?? []) this.#runtime.recall(pod);
+    const { admitAfter = Promise.resolve() } = options;
+    this.#runOptions = { machine, rootDirectory, api, runtime: this.#runtime, admitAfter, clock, log };
   }
 
   /** Serves the sockets and begins to work; throws when the sockets cannot be made. Once per object. */
