@@ -35,16 +35,16 @@ export async function settle(
   }
 }
 
-/** Resolves when nobody is busy and the store has not changed for a while, or when the time is over. */
+/** Resolves when nobody is busy and nothing has changed for a while, or when the time is over. */
 async function quiet(cluster: Cluster, clock: Clock, endMs: number, signal: AbortSignal): Promise<void> {
-  let version = cluster.api.resourceVersion();
+  let version = cluster.api.lastChange();
   let sinceMs = clock.now();
   for (;;) {
     await clock.sleep(POLL_MS, signal);
     await turn();
     const now = clock.now();
-    if (version !== cluster.api.resourceVersion() || !cluster.idle()) {
-      version = cluster.api.resourceVersion();
+    if (version !== cluster.api.lastChange() || !cluster.idle()) {
+      version = cluster.api.lastChange();
       sinceMs = now;
     }
     if (now - sinceMs >= QUIET_MS || now >= endMs) return;

@@ -20,6 +20,7 @@ import { expireEvents } from "./event-expiry.ts";
 import { GarbageCollector } from "./garbage-collection.ts";
 import type { Journal } from "./journal.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
+import { LastChange } from "./last-change.ts";
 import { Listener } from "./listener.ts";
 import { followNamespaces } from "./namespaces.ts";
 import { parseResourcePath, pathSegments } from "./paths.ts";
@@ -85,6 +86,8 @@ export interface ApiServer {
   connection(): KubeConnection;
   /** The version of the last write, of whatever object. */
   resourceVersion(): string;
+  /** The version of the last write that was more than a sign of life of some node. */
+  lastChange(): string;
   /** Whether garbage collection has nothing left to look at. */
   idle(): boolean;
   /** Forgets all history, as a compaction does: watches that come back are answered 410. */
@@ -111,6 +114,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   followDefinitions(context);
   followNamespaces(context);
   seedObjects(context);
+  const lastChange = new LastChange(store);
   const collector = new GarbageCollector(context);
   collector.start();
   const { token, certificate } = options.identity ?? (await newServerIdentity(clock.now()));
@@ -137,6 +141,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     kubeconfig: () => kubeconfigText({ url, token, caCert }),
     connection: () => ({ server: url, token, caData: caCert }),
     resourceVersion: () => String(store.revision),
+    lastChange: () => String(lastChange.revision),
     idle: () => collector.idle(),
     get stats() {
       return { requests: front.requests, openWatches: hub.open, objects: store.size, revision: store.revision };
