@@ -8,6 +8,7 @@ export { type ExportedMigFile, exportedMigFile } from "./exported.ts";
 export { generatedMigConfigs } from "./generated.ts";
 export { type GoDuration, parseGoDuration } from "./go-duration.ts";
 export { type Hook, type HookName, type HooksFile, hookNames, parseHooksFile } from "./hooks-file.ts";
+export { type JsonText, readJsonText } from "./json-text.ts";
 export { type EmbeddedFile, embeddedFile, type FileText, readManifests } from "./manifests.ts";
 export { parseMigParted, selectMigConfig } from "./mig-parted.ts";
 export {

@@ -80,9 +80,9 @@ const rows: readonly Row[] = [
   { name: "a body that is a list", path: pods, call: post([]), want: [400, "BadRequest"] },
   { name: "a body nested too deep", path: configMaps, call: post("[".repeat(100_000)), want: [400, "BadRequest"] },
   {
-    name: "YAML",
+    name: "CBOR",
     path: pods,
-    call: post("a: b", { "content-type": "application/yaml" }),
+    call: post("\xa0", { "content-type": "application/cbor" }),
     want: [415, "UnsupportedMediaType"],
   },
   {

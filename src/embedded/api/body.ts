@@ -2,6 +2,7 @@
  * Reading the body of a request.
  */
 import type { IncomingMessage } from "node:http";
+import { readJsonText } from "../../config/index.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { parseProtobuf, protobufType } from "./protobuf.ts";
@@ -29,11 +30,43 @@ export function mediaType(request: IncomingMessage): string {
   return type.trim().toLowerCase();
 }
 
-/** Reads an object in JSON or in protobuf; throws 400 for what is none, 415 for another form. */
+const jsonType = "application/json";
+const yamlType = "application/yaml";
+
+/** Reads an object in JSON, YAML or protobuf; throws 400 for what is none, 415 for another form. */
 export function parseObject(body: Buffer, type: string): JsonObject {
   if (type === protobufType) return parseProtobuf(body);
-  if (type !== "application/json") throw unsupportedMediaType(["application/json", protobufType]);
+  if (type === yamlType) return parseYamlObject(body.toString("utf8"));
+  if (type !== jsonType) throw unsupportedMediaType([jsonType, yamlType, protobufType]);
   return parseObjectBody(body.toString("utf8"));
+}
+
+/** Reads the body of an apply patch, YAML, which clients mostly write as JSON; throws 400 for what is no object. */
+export function parseAppliedObject(text: string): JsonObject {
+  const value = text.trimStart().startsWith("{") ? jsonIn(text) : undefined;
+  return isObject(value) ? value : parseYamlObject(text, "error decoding YAML: ");
+}
+
+/** The value of a JSON text; `undefined` for what is none. */
+function jsonIn(text: string): Json | undefined {
+  try {
+    const value: Json = JSON.parse(text);
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseYamlObject(text: string, where = ""): JsonObject {
+  const read = readJsonText(text, "body");
+  if (!read.ok) {
+    const [{ place, message } = { place: undefined, message: "" }] = read.findings;
+    throw badRequest(`${where}error converting YAML to JSON: yaml: line ${place?.line ?? 1}: ${message}`);
+  }
+  // What YAML aliases share is written out, so that it is JSON like any other.
+  const value = jsonIn(JSON.stringify(read.value.value));
+  if (!isObject(value)) throw badRequest(`${where}json: the body is not an object`);
+  return value;
 }
 
 /** Reads JSON; throws 400 for what is none. */

@@ -102,6 +102,10 @@ function compareNodes(before: Json | undefined, after: Json | undefined, schema:
   if (before === after) return nothing;
   if (before === undefined) return { ...nothing, changed: after === undefined ? undefined : wholeNode(after, schema) };
   if (after === undefined) return { ...nothing, removed: wholeNode(before, schema) };
+  if (isObject(before) && isObject(after) && schema.objects === "granular")
+    return compareObjects(before, after, schema);
+  // Most lists of most writes are as before, and to see that is cheaper than to tell their entries apart.
+  if (isList(before) && sameJson(before, after)) return nothing;
   const old = before === null ? emptyParts : partsOf(before, schema);
   const now = after === null ? emptyParts : partsOf(after, schema);
   if (old === undefined || now === undefined || (old.size === 0 && now.size === 0)) {
@@ -118,6 +122,28 @@ type Parts = ReadonlyMap<string, Json>;
 function replacedNode(old: Parts | undefined, schema: FieldSchema, isWhole: boolean): NodeComparison {
   if (!isWhole || old === undefined || old.size === 0) return { ...nothing, changed: emptySet };
   return { changed: emptySet, removed: compareParts(old, emptyParts, schema).removed };
+}
+
+/** As `compareParts` of the fields of both, without the elements of those that are the same. */
+function compareObjects(before: JsonObject, after: JsonObject, schema: FieldSchema): NodeComparison {
+  const changed: Record<string, FieldSet> = {};
+  const removed: Record<string, FieldSet> = {};
+  const note = (key: string, old: Json | undefined, now: Json | undefined): void => {
+    if (old === now) return;
+    const found = compareNodes(old, now, schema.field(key));
+    if (found.changed !== undefined) changed[`f:${key}`] = found.changed;
+    if (found.removed !== undefined) removed[`f:${key}`] = found.removed;
+  };
+  let isEmpty = true;
+  for (const key of Object.keys(after)) {
+    isEmpty = false;
+    note(key, Object.hasOwn(before, key) ? before[key] : undefined, after[key]);
+  }
+  for (const key of Object.keys(before)) {
+    isEmpty = false;
+    if (!Object.hasOwn(after, key)) note(key, before[key], undefined);
+  }
+  return isEmpty ? nothing : { changed: nodeOf(changed, "path"), removed: nodeOf(removed, "path") };
 }
 
 function compareParts(old: Parts, now: Parts, schema: FieldSchema): NodeComparison {

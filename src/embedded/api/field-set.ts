@@ -102,7 +102,8 @@ export function memberPaths(set: FieldSet, prefix = ""): readonly string[] {
   });
 }
 
-function elementText(element: string): string {
+/** An element as messages write it: `.spec`, `[name="main"]`. */
+export function elementText(element: string): string {
   const rest = element.slice(2);
   if (element.startsWith("f:")) return `.${rest}`;
   if (element.startsWith("v:")) return `[=${rest}]`;
@@ -123,6 +124,15 @@ function parsedKeys(text: string): readonly (readonly [string, Json])[] {
 /** Reads a set that a client sent; `undefined` for what is none. */
 export function parseFieldSet(value: Json | undefined): FieldSet | undefined {
   return isFieldSet(value) ? value : undefined;
+}
+
+/** A set from this server's own store, which `parseFieldSet` read before it went there. */
+export function storedFieldSet(value: Json | undefined): FieldSet | undefined {
+  return isRead(value) ? value : undefined;
+}
+
+function isRead(value: Json | undefined): value is JsonObject & FieldSet {
+  return isObject(value);
 }
 
 function isFieldSet(value: Json | undefined): value is JsonObject & FieldSet {

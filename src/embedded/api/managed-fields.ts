@@ -11,10 +11,11 @@ import {
   isEmptySet,
   memberPaths,
   parseFieldSet,
+  storedFieldSet,
   union,
 } from "./field-set.ts";
 import type { Comparison } from "./field-set-of.ts";
-import { isObject, type Json, type JsonList, type JsonObject, textAt } from "./json.ts";
+import { isObject, type Json, type JsonList, type JsonObject, textAt, valueAt } from "./json.ts";
 
 /** Who writes, how, and below which path; an applier is one manager whatever version it applies. */
 export interface FieldManager {
@@ -38,8 +39,16 @@ export function parseManagedFields(list: JsonList): readonly ManagedEntry[] | un
   return entries.includes(undefined) ? undefined : entries.filter((one) => one !== undefined);
 }
 
+/** The entries of a stored object, whose sets were checked when they came. */
+export function storedManagedFields(list: JsonList): readonly ManagedEntry[] {
+  return list.map((one) => entryOf(one, storedFieldSet(valueAt(one, "fieldsV1")))).filter((one) => one !== undefined);
+}
+
 function parseEntry(value: Json): ManagedEntry | undefined {
-  const fields = isObject(value) ? parseFieldSet(value["fieldsV1"]) : undefined;
+  return entryOf(value, isObject(value) ? parseFieldSet(value["fieldsV1"]) : undefined);
+}
+
+function entryOf(value: Json, fields: FieldSet | undefined): ManagedEntry | undefined {
   const operation = textAt(value, "operation");
   if (fields === undefined || (operation !== "Apply" && operation !== "Update")) return undefined;
   const [manager, apiVersion] = [textAt(value, "manager"), textAt(value, "apiVersion")];
@@ -52,7 +61,8 @@ export function managedFieldsOf(entries: readonly ManagedEntry[]): JsonList {
   return [...entries].sort(byOrder).map((entry): JsonObject => {
     const { manager, operation, apiVersion, time, fields, subresource } = entry;
     const below: JsonObject = subresource === "" ? {} : { subresource };
-    return { manager, operation, apiVersion, time, fieldsType: "FieldsV1", fieldsV1: jsonOf(fields), ...below };
+    const when: JsonObject = time === "" ? {} : { time };
+    return { manager, operation, apiVersion, ...when, fieldsType: "FieldsV1", fieldsV1: jsonOf(fields), ...below };
   });
 }
 
@@ -88,7 +98,33 @@ export function afterUpdate(
     union(changed, removed),
   );
   if (isEmptySet(fields)) return others;
-  return [...others, { ...by, fields }];
+  // Who only removed something did not take anything, and keeps the time of its last change.
+  return [...others, { ...by, time: isEmptySet(changed) ? (own?.time ?? by.time) : by.time, fields }];
+}
+
+/** How many updaters an object remembers one by one. */
+const maxUpdaters = 10;
+const ancient = "ancient-changes";
+
+/** The entries with the oldest updaters, beyond ten, made one of their API version. */
+export function cappedUpdaters(entries: readonly ManagedEntry[]): readonly ManagedEntry[] {
+  const updaters = entries.filter(({ operation }) => operation === "Update").sort(byOrder);
+  let count = updaters.length;
+  if (count <= maxUpdaters) return entries;
+  const buckets = new Map<string, ManagedEntry>();
+  const kept = new Set(entries);
+  for (const one of updaters) {
+    if (count <= maxUpdaters) break;
+    const bucket = buckets.get(one.apiVersion);
+    kept.delete(one);
+    if (bucket === undefined) buckets.set(one.apiVersion, one);
+    else {
+      const fields = union(bucket.fields, one.fields);
+      buckets.set(one.apiVersion, { ...one, manager: ancient, subresource: "", fields });
+      count -= 1;
+    }
+  }
+  return [...kept, ...buckets.values()];
 }
 
 /** Entries that have lost some fields; those that own nothing any more are gone. */

@@ -1,50 +1,72 @@
 /**
  * PATCH in its four forms.
  */
-import { parseBody, parseObjectBody } from "./body.ts";
+import { parseAppliedObject, parseBody, parseObjectBody } from "./body.ts";
 import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
-import { ApiError, badRequest, unsupportedMediaType } from "./errors.ts";
-import { isObject, type JsonObject, valueAt } from "./json.ts";
+import { badRequest, unsupportedMediaType } from "./errors.ts";
+import type { Writer } from "./field-owners.ts";
+import { isObject, type JsonObject, objectAt, textAt } from "./json.ts";
 import { jsonPatch } from "./json-patch.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { collectionKey } from "./registry.ts";
+import { applied } from "./server-side-apply.ts";
 import { strategicMerge } from "./strategic-merge.ts";
 import type { ApiType } from "./types.ts";
-import { createObject, type Part, type Target, updateObject } from "./writes.ts";
+import { applyType } from "./write-options.ts";
+import { createObject, storedTarget, type Target, type UpdateOptions, updateObject } from "./writes.ts";
 
-export interface PatchRequest {
+export interface PatchRequest extends UpdateOptions {
   readonly mediaType: string;
   readonly body: string;
-  readonly part: Part;
-  readonly fieldManager: string;
-  readonly dryRun: boolean;
+  readonly writer: Writer;
+  /** Of an apply patch: takes fields from their owners. */
+  readonly force: boolean;
 }
 
 const jsonPatchType = "application/json-patch+json";
 const mergePatchType = "application/merge-patch+json";
 const strategicType = "application/strategic-merge-patch+json";
-const applyType = "application/apply-patch+yaml";
 
-/** Applies a patch; `created` when it brought the object into being, which only an apply patch may do. */
-export function patchObject(
-  context: ApiContext,
-  target: Target,
-  request: PatchRequest,
-): { readonly version: Version; readonly created: boolean } {
+interface Patched {
+  readonly version: Version;
+  /** Whether it brought the object into being, which only an apply patch may do. */
+  readonly created: boolean;
+}
+
+/** Applies a patch; throws what the write throws, and 409 for an apply patch that others' fields stand against. */
+export function patchObject(context: ApiContext, target: Target, request: PatchRequest): Patched {
+  if (request.mediaType === applyType) return applyPatch(context, target, request);
+  return { version: updateObject(context, target, patchFunction(target.type, request), request), created: false };
+}
+
+/** Books of fields are kept of objects as they are stored, so what is applied to a view is applied to its object. */
+function applyPatch(context: ApiContext, asked: Target, request: PatchRequest): Patched {
+  const target = storedTarget(context, asked);
   const { type, namespace, name } = target;
-  if (request.mediaType === applyType) {
-    const applied = appliedObject(request);
-    const isThere = context.store.collection(collectionKey(type)).find(namespace, name) !== undefined;
-    if (!isThere) {
-      const named = { ...applied, metadata: { ...metadataOf(applied), name } };
-      return { version: createObject(context, target, named, request), created: true };
-    }
-    const change = (old: JsonObject): JsonObject =>
-      type.custom ? mergePatch(old, applied) : strategicMerge(old, applied);
-    return { version: updateObject(context, target, change, request), created: false };
+  const given = parseAppliedObject(request.body);
+  const config = asked.type.view?.store(given) ?? given;
+  const { part, force } = request;
+  const writer: Writer = { ...request.writer, operation: "Apply" };
+  const application = { type, config: placed(config, target), part, force, writer };
+  const options = { ...request, writer };
+  const isThere = context.store.collection(collectionKey(type)).find(namespace, name) !== undefined;
+  if (isThere || part === "status") {
+    const change = (old: JsonObject): JsonObject => applied(context, old, application);
+    return { version: updateObject(context, target, change, options), created: false };
   }
-  return { version: updateObject(context, target, patchFunction(type, request), request), created: false };
+  return { version: createObject(context, target, applied(context, undefined, application), options), created: true };
+}
+
+/** A configuration that leaves out where it belongs means the place on the URL. */
+function placed(config: JsonObject, { namespace, name }: Target): JsonObject {
+  const metadata = objectAt(config, "metadata");
+  const own = textAt(metadata, "name") || name;
+  if (own !== name) {
+    throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`);
+  }
+  const place = namespace === "" || textAt(metadata, "namespace") !== "" ? {} : { namespace };
+  return { ...config, metadata: { ...metadata, name, ...place } };
 }
 
 /** What a patch other than an apply patch makes of an object; throws 415 for a media type the type does not know. */
@@ -69,21 +91,4 @@ export function patchFunction(
     };
   }
   throw unsupportedMediaType([jsonPatchType, mergePatchType, ...(type.custom ? [] : [strategicType]), applyType]);
-}
-
-/** The body of an apply patch; clients send JSON, which is YAML too. */
-function appliedObject({ body, fieldManager }: PatchRequest): JsonObject {
-  if (fieldManager === "") {
-    const message = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch';
-    throw new ApiError(422, "Invalid", message);
-  }
-  const applied = parseObjectBody(body);
-  const managed = valueAt(applied, "metadata", "managedFields");
-  if (managed !== undefined && managed !== null) throw badRequest("metadata.managedFields must be nil");
-  return applied;
-}
-
-function metadataOf(object: JsonObject): JsonObject {
-  const metadata = object["metadata"];
-  return isObject(metadata) ? metadata : {};
 }

@@ -9,6 +9,7 @@ import type { ApiContext } from "./context.ts";
 import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
 import { type ApiError, badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
 import { evictPod } from "./eviction.ts";
+import type { Part } from "./field-owners.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
 import { followLog } from "./log-follow.ts";
@@ -23,7 +24,8 @@ import { reviewed } from "./reviews.ts";
 import { readScale, updateScale } from "./scale.ts";
 import { parseFilter, type Selection } from "./selectors.ts";
 import { watchAnswer } from "./watch-request.ts";
-import { createObject, findObject, type Part, type Target, updateObject } from "./writes.ts";
+import { writeOptions } from "./write-options.ts";
+import { createObject, findObject, type Target, updateObject } from "./writes.ts";
 
 /** A request whose path is known and whose body is read. */
 export interface ResourceRequest {
@@ -31,6 +33,7 @@ export interface ResourceRequest {
   readonly path: ResourcePath;
   readonly query: URLSearchParams;
   readonly accept: string;
+  readonly userAgent: string;
   /** The media type of the body. */
   readonly mediaType: string;
   readonly body: Buffer;
@@ -87,14 +90,6 @@ function bodyObject(request: ResourceRequest): JsonObject {
   return parseObject(request.body, request.mediaType);
 }
 
-function writeOptions({ query }: ResourceRequest): { readonly dryRun: boolean } {
-  const values = query.getAll("dryRun").filter((one) => one !== "");
-  const unknown = values.find((one) => one !== "All");
-  if (unknown !== undefined)
-    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(unknown)}: supported values: "All"`);
-  return { dryRun: values.length > 0 };
-}
-
 function rendererOf(context: ApiContext, { path, accept, query }: ResourceRequest): Renderer {
   const included = query.get("includeObject");
   return rendererFor({
@@ -121,7 +116,11 @@ function answerCollection(context: ApiContext, request: ResourceRequest): Answer
 }
 
 function isWatch({ query }: ResourceRequest): boolean {
-  const value = query.get("watch");
+  return isTrue(query.get("watch"));
+}
+
+/** Whether a flag of the query is set; without a value it is. */
+function isTrue(value: string | null): boolean {
   return value === "" || value === "1" || value === "true";
 }
 
@@ -210,8 +209,8 @@ function patch(context: ApiContext, request: ResourceRequest, { target, part }: 
     mediaType: request.mediaType,
     body: request.body.toString("utf8"),
     part,
-    fieldManager: request.query.get("fieldManager") ?? "",
-    dryRun: writeOptions(request).dryRun,
+    force: isTrue(request.query.get("force")),
+    ...writeOptions(request),
   });
   return jsonAnswer(renderer.one(version), created ? 201 : 200);
 }

@@ -1,21 +1,12 @@
 /**
  * Creating and changing objects, by the rules common to all types (apiserver, pkg/registry/generic/registry/store.go).
  */
-import { randomBytes, randomUUID } from "node:crypto";
 import { apiVersionOf } from "../../kube/index.ts";
 import { admitted } from "./admission.ts";
 import { Version } from "./collection.ts";
-import { type ApiContext, timestamp } from "./context.ts";
-import {
-  alreadyExists,
-  badRequest,
-  type Cause,
-  conflict,
-  forbidden,
-  invalid,
-  notFound,
-  staleObject,
-} from "./errors.ts";
+import type { ApiContext } from "./context.ts";
+import { alreadyExists, badRequest, type Cause, conflict, invalid, notFound, staleObject } from "./errors.ts";
+import { type Part, type Writer, withManagedFields, withOwners } from "./field-owners.ts";
 import { noteUnknownFields } from "./field-validation.ts";
 import {
   type Json,
@@ -31,6 +22,7 @@ import {
   withPath,
 } from "./json.ts";
 import { metadataFaults } from "./metadata-validation.ts";
+import { assertKind, assertNamespaceOpen, startObject } from "./new-object.ts";
 import { collectionKey } from "./registry.ts";
 import { rulesOf } from "./rules.ts";
 import { assertShape } from "./shapes.ts";
@@ -47,6 +39,8 @@ export interface Target {
 export interface WriteOptions {
   /** Does everything but store. */
   readonly dryRun: boolean;
+  /** Who the fields that change belong to from now on; without one, as for the server's own writes, nobody new. */
+  readonly writer?: Writer;
 }
 
 /** Stores a new object; throws 400, 403, 404 for the namespace, 409 or 422. `target.name` is not looked at. */
@@ -64,8 +58,10 @@ export function createObject(context: ApiContext, target: Target, body: JsonObje
   const { defaults, prepareCreate, faults, statusAtCreate } = rulesOf(type);
   const bare = type.subresources.includes("status") && statusAtCreate !== true ? without(named, "status") : named;
   const filled = defaults?.(bare) ?? bare;
-  const prepared = prepareCreate?.(filled, context) ?? filled;
-  const object = admitted(context, {
+  const write = { type, part: "main", old: undefined, object: filled, proposed: body } as const;
+  const owned = withOwners(context, options.writer, write);
+  const prepared = prepareCreate?.(owned, context) ?? owned;
+  const approved = admitted(context, {
     operation: "CREATE",
     target,
     subresource: "",
@@ -75,6 +71,7 @@ export function createObject(context: ApiContext, target: Target, body: JsonObje
     refill: (one) => refilled(type, one),
     check: (one) => assertValid(target, one, [...metadataFaults(type, one), ...(faults?.(one, undefined) ?? [])]),
   });
+  const object = withBooksOf(owned, approved);
   const key = collectionKey(type);
   const finalName = textAt(object, "metadata", "name");
   if (context.store.collection(key).find(namespace, finalName) !== undefined) throw alreadyExists(type, finalName);
@@ -82,7 +79,7 @@ export function createObject(context: ApiContext, target: Target, body: JsonObje
 }
 
 /** The same object as the type that it is stored as; the target itself for all types but views. */
-function storedTarget({ registry }: ApiContext, target: Target): Target {
+export function storedTarget({ registry }: ApiContext, target: Target): Target {
   const { view } = target.type;
   const type = view === undefined ? undefined : registry.find(view.group, view.version, view.plural);
   return type === undefined ? target : { ...target, type };
@@ -94,68 +91,15 @@ function refilled(type: ApiType, object: JsonObject): JsonObject {
   return rulesOf(type).defaults?.(object) ?? object;
 }
 
-/** The object with the metadata that the server decides. */
-function startObject(context: ApiContext, { type, namespace }: Target, body: JsonObject): JsonObject {
-  const given = objectAt(body, "metadata");
-  const own = textAt(given, "namespace");
-  if (own !== "" && own !== namespace) {
-    throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
-  }
-  if (textAt(given, "resourceVersion") !== "") {
-    throw badRequest("resourceVersion should not be set on objects to be created");
-  }
-  const prefix = textAt(given, "generateName");
-  const name = textAt(given, "name") || (prefix === "" ? "" : prefix.slice(0, 58) + randomSuffix());
-  const metadata: JsonObject = {
-    ...without(given, "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation"),
-    name,
-    ...(namespace === "" ? {} : { namespace }),
-    uid: randomUUID(),
-    creationTimestamp: timestamp(context.clock),
-    ...(type.counted ? { generation: 1 } : {}),
-  };
-  return { ...body, metadata: without(metadata, ...(namespace === "" ? ["namespace"] : []), "resourceVersion") };
-}
-
-/** The API's alphabet: no vowels, so that no words come out, and nothing that looks like another. */
-const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-
-function randomSuffix(): string {
-  return [...randomBytes(5)].map((byte) => suffixAlphabet[byte % suffixAlphabet.length]).join("");
-}
-
-/** The body with its version and kind filled in; throws 400 when it is of another. */
-function assertKind(type: ApiType, body: JsonObject): JsonObject {
-  const wanted = { apiVersion: apiVersionOf(type), kind: type.kind };
-  const given = { apiVersion: textAt(body, "apiVersion"), kind: textAt(body, "kind") };
-  if (given.apiVersion !== "" && given.apiVersion !== wanted.apiVersion) {
-    throw badRequest(
-      `the API version in the data (${given.apiVersion}) does not match the expected API version (${wanted.apiVersion})`,
-    );
-  }
-  if (given.kind !== "" && given.kind !== wanted.kind) {
-    throw badRequest(`${given.kind} in the data does not match the expected kind ${wanted.kind}`);
-  }
-  return { ...body, ...wanted };
-}
-
-function assertNamespaceOpen(context: ApiContext, { type, namespace }: Target, name: string): void {
-  if (!type.namespaced) return;
-  const found = context.store.collection("namespaces.").find("", namespace);
-  if (found === undefined) throw notFound({ group: "", plural: "namespaces", kind: "Namespace" }, namespace);
-  if (textAt(found.object, "metadata", "deletionTimestamp") === "") return;
-  const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
-  const message = `namespace ${namespace} is being terminated`;
-  const causes = [{ reason: "NamespaceTerminating", message, field: "metadata.namespace" }];
-  throw forbidden(type, name, why, { causes });
-}
-
 function assertValid(target: Target, object: JsonObject, causes: readonly Cause[]): void {
   if (causes.length > 0) throw invalid(target.type, textAt(object, "metadata", "name"), causes);
 }
 
-/** What to change: everything but the status, or the status alone; a type without the subresource changes as a whole. */
-export type Part = "main" | "status";
+/** Who owns what is not for webhooks to say. */
+function withBooksOf(owned: JsonObject, object: JsonObject): JsonObject {
+  const books = listAt(owned, "metadata", "managedFields");
+  return listAt(object, "metadata", "managedFields") === books ? object : withManagedFields(object, books);
+}
 
 export interface UpdateOptions extends WriteOptions {
   readonly part: Part;
@@ -197,16 +141,20 @@ export function updateObject(
     const own = options.part === "status" && type.definition === undefined ? [] : (faults?.(one, old.object) ?? []);
     assertValid(target, one, [...metadataFaults(type, one), ...finalizerFaults(one, old.object), ...own]);
   };
-  const filled = admitted(context, {
+  const defaulted = defaults?.(merged) ?? merged;
+  const write = { type, part: options.part, old: old.object, object: defaulted, proposed };
+  const owned = withOwners(context, options.writer, write);
+  const approved = admitted(context, {
     operation: "UPDATE",
     target,
     subresource: options.part === "status" ? "status" : "",
-    object: defaults?.(merged) ?? merged,
+    object: owned,
     oldObject: old.object,
     dryRun: options.dryRun,
     refill: (one) => refilled(type, one),
     check,
   });
+  const filled = withBooksOf(owned, approved);
   if (sameJson(filled, old.object)) return old;
   const counted = withGeneration(type, filled, old.object);
   if (options.dryRun) return new Version(counted, old.revision);

@@ -1,0 +1,41 @@
+/**
+ * Why an applied object cannot be merged, in the words of structured-merge-diff (typed/validate.go, typed/helpers.go).
+ */
+import { elementText } from "./field-set.ts";
+import { entryElement } from "./field-set-of.ts";
+import { isList, isObject, type Json, type JsonList, type JsonObject } from "./json.ts";
+import type { FieldSchema, KeyedList } from "./managed-fields-schema.ts";
+import type { ApiType } from "./types.ts";
+
+/** Each fault with its path; entries of lists have to be told apart, and fields to be known. */
+export function applyFaults(_type: ApiType, config: JsonObject, schema: FieldSchema): readonly string[] {
+  return valueFaults(config, schema, "");
+}
+
+function valueFaults(value: Json, schema: FieldSchema, path: string): readonly string[] {
+  if (isList(value)) return listFaults(value, schema, path);
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, one]) => valueFaults(one, schema.field(key), `${path}.${key}`));
+}
+
+function listFaults(list: JsonList, schema: FieldSchema, path: string): readonly string[] {
+  const rule = schema.lists;
+  if (rule === "atomic") return list.flatMap((one, index) => valueFaults(one, schema.items, `${path}[${index}]`));
+  const seen = new Set<string>();
+  return list.flatMap((entry, index) => {
+    const element = entryElement(entry, rule);
+    if (element === undefined) return [`${path}: element ${index}: ${entryFault(entry, rule)}`];
+    const text = elementText(element);
+    if (seen.has(element)) return [`${path}: duplicate entries for key ${text}`];
+    seen.add(element);
+    return valueFaults(entry, schema.items, path + text);
+  });
+}
+
+function entryFault(entry: Json, rule: "set" | KeyedList): string {
+  if (rule === "set") return "associative list without keys has an element that's an invalid type";
+  if (entry === null) return "associative list with keys may not have a null element";
+  if (!isObject(entry)) return "associative list with keys may not have non-map elements";
+  const missing = [...rule.keys].sort().find((key) => (entry[key] ?? rule.defaults[key]) === undefined) ?? "";
+  return `associative list with keys has an element that omits key field ${JSON.stringify(missing)} (and doesn't have default value)`;
+}
