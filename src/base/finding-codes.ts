@@ -75,6 +75,33 @@ export const findingCodes = {
     severity: "warning",
     meaning: "A ConfigMap holds MIG configs under a key other than `config.yaml`, which nobody reads.",
   },
+  "cluster-not-listed": {
+    severity: "warning",
+    meaning:
+      "A running cluster could not be put on the list of those that its user runs, so `tranche fault` does not find it by itself.",
+  },
+  "no-cluster-running": {
+    severity: "error",
+    meaning: "No `tranche up` of this user is running where the command looked for one.",
+  },
+  "several-clusters-running": {
+    severity: "error",
+    meaning: "Several `tranche up` of this user are running, and the command does not say which one it means.",
+  },
+  "control-failed": {
+    severity: "error",
+    meaning: "A running cluster did not answer on its control socket, or did not understand what it was asked.",
+  },
+  "no-such-node": { severity: "error", meaning: "The running cluster has no node of the name asked for." },
+  "unknown-xid": {
+    severity: "error",
+    meaning: "NVIDIA's catalogue has no XID error of the number asked for that today's GPUs raise.",
+  },
+  "fault-refused": {
+    severity: "error",
+    meaning:
+      "A fault cannot be caused now: one of its kind is in force already, none is in force that could be ended, or what it concerns is away.",
+  },
   "not-settled": {
     severity: "error",
     meaning: "The cluster did not come to rest in time; the report shows how far it got.",
@@ -362,7 +389,7 @@ export const findingCodes = {
     meaning: "The journal knows of no change of MIG layouts, so there is nothing to go back to.",
   },
   "no-gpus": { severity: "warning", meaning: "The driver answers, but lists no GPU on this machine." },
-  "no-such-gpu": { severity: "error", meaning: "No GPU of this machine has the index, UUID or PCI bus id asked for." },
+  "no-such-gpu": { severity: "error", meaning: "No GPU of the machine has the index, UUID or PCI bus id asked for." },
   "hook-failed": { severity: "error", meaning: "A command of a hooks file could not be run or ended with an error." },
   // agent
   "mps-not-run": {

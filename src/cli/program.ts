@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { faultCommand } from "./fault/command.ts";
 import { gpusCommand } from "./gpus/command.ts";
 import { loggerFor } from "./log.ts";
 import { migCommand } from "./mig/command.ts";
@@ -34,7 +35,11 @@ export async function runProgram(args: readonly string[], { output, signal }: Pr
     const log = await loggerFor(logLevel);
     exitCode = await action({ output, signal, log });
   };
-  for (const command of [run, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);
+  const fault = faultCommand(async (args) => {
+    const { causeFault } = await import("./fault/fault.ts");
+    exitCode = await causeFault({ ...args, env: process.env, output, signal });
+  });
+  for (const command of [run, fault, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);
   for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => output.answer(text.trimEnd()),

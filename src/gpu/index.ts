@@ -71,6 +71,7 @@ export { CudaNoDeviceError, CudaOutOfMemoryError, type MemoryHolder } from "./si
 export type { ProcessEnd, SimulatedProcess } from "./simulated/gpu-memory.ts";
 export {
   type ProcessRequest,
+  type SimulatedBoard,
   type SimulatedChange,
   SimulatedDriver,
   type SimulatedDriverOptions,

@@ -28,7 +28,13 @@ export class TrancheProcess {
     this.#child = spawn(program, args, {
       detached: true,
       // Node's compile cache stays where it always is.
-      env: { ...process.env, TMPDIR: directory, NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") },
+      env: {
+        ...process.env,
+        TMPDIR: directory,
+        // Where `up` notes that it runs.
+        XDG_RUNTIME_DIR: directory,
+        NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child.stdout?.on("data", (chunk) => {

@@ -37,6 +37,8 @@ export interface Cluster {
   /** Their agents run once `startWork` was called. */
   readonly nodes: readonly ClusterNode[];
   readonly kubeconfigPath: string;
+  /** Where it keeps what it needs on disk. */
+  readonly stateDirectory: string;
   /** Starts scheduler, controllers and agents; until then nodes are registered and nothing happens. */
   startWork(): void;
   /** Whether nothing is going on that was begun. */
@@ -104,6 +106,7 @@ async function build(
     api,
     nodes,
     kubeconfigPath,
+    stateDirectory: stateDir.path,
     startWork,
     idle: () => scheduler.idle() && controllers.idle() && nodes.every((node) => node.idle()),
     snapshots: () => Promise.all(nodes.map((node) => node.snapshot())),

@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
+import { CONTROL_SOCKET } from "./control-protocol.ts";
 import { takeLock } from "./lock-file.ts";
 
 /** `sun_path` of a unix socket on Linux, without the closing NUL. */
@@ -18,6 +19,8 @@ const LONGEST_SOCKET = "nodes/99/device-plugins/nvidia-mig-1c.2g.48gb.me.all.sha
 const LOCK = "lock";
 const NODES = "nodes";
 const KUBECONFIG = "kubeconfig";
+/** Whatever `up` makes here beside the lock. */
+const MADE = [NODES, KUBECONFIG, CONTROL_SOCKET];
 
 /** A locked state directory; `release` removes what `up` made. */
 export interface StateDir {
@@ -78,7 +81,7 @@ async function take(directory: string): Promise<{ readonly message: string; read
   }
   const remedy = "use an empty directory, or one that does not exist yet, with --state-dir";
   if (attempt.result === "foreign") return { message: `holds a file ${LOCK} of something else`, remedy };
-  const made = [NODES, KUBECONFIG].filter((name) => existsSync(join(directory, name)));
+  const made = MADE.filter((name) => existsSync(join(directory, name)));
   if (!attempt.stale && made.length > 0) {
     await rm(path);
     return { message: `holds ${made.join(" and ")} of something else`, remedy };
@@ -102,7 +105,7 @@ function stateDirAt(
     },
     release: async () => {
       // The lock goes last: what else is there then belongs to nobody.
-      const made = temporary ? [path] : [join(path, NODES), kubeconfig, join(path, LOCK)];
+      const made = temporary ? [path] : [...MADE, LOCK].map((name) => join(path, name));
       for (const one of made) await rm(one, { recursive: true, force: true });
     },
   };

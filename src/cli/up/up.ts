@@ -22,6 +22,7 @@ import { inUserFiles } from "./places.ts";
 import { preflight } from "./preflight.ts";
 import { findingProgress, followProgress } from "./progress.ts";
 import { settle } from "./settle.ts";
+import { takeFaults } from "./take-faults.ts";
 
 export interface UpOptions {
   readonly files: readonly string[];
@@ -173,12 +174,25 @@ async function work(options: UpOptions, about: Work, signal: AbortSignal): Promi
     const report = buildReport({ ...state, snapshots, findings: [...findings, ...applied, ...unsettled] });
     output.answer(formatReport(report, format));
     if (once) return { code: report.findings.some((one) => one.severity === "error") ? 1 : 0, findings: [] };
-    for (const line of stayLines(cluster)) output.progress(line);
   } else {
     for (const one of [...applied, ...unsettled]) view.tell(findingProgress(one));
   }
-  await aborted(signal);
+  await stay(options, about, signal);
   return { code: 0, findings: [] };
+}
+
+/** Takes faults until the end. */
+async function stay(options: UpOptions, { cluster, view }: Work, signal: AbortSignal): Promise<void> {
+  const { output, log, clock = systemClock } = options;
+  const tell = view === undefined ? output.progress : (line: string) => view.tell(line);
+  const faults = await takeFaults({ cluster, env: process.env, clock, log, tell });
+  try {
+    for (const one of faults.findings) tell(findingProgress(one));
+    if (view === undefined) for (const line of stayLines(cluster)) output.progress(line);
+    await aborted(signal);
+  } finally {
+    await faults.close();
+  }
 }
 
 /** Until each agent has had its first turn: GPUs are cut and offered. */

@@ -38,11 +38,11 @@ export class Listener {
   }
 
   /**
-   * Cuts every connection and refuses new ones for `durationMs`, then listens on the same port again. Resolves when it
-   * does, or when the listener is closed before; an outage during an outage is the same one.
+   * Cuts every connection and refuses new ones for `durationMs` or until the signal fires, then listens on the same port
+   * again. Resolves when it does, or when the listener is closed before; an outage during an outage is the same one.
    */
-  outage(durationMs: number): Promise<void> {
-    this.#outage ??= this.#beAway(durationMs).finally(() => {
+  outage(durationMs: number, signal?: AbortSignal): Promise<void> {
+    this.#outage ??= this.#beAway(durationMs, signal).finally(() => {
       this.#outage = undefined;
     });
     return this.#outage;
@@ -55,21 +55,26 @@ export class Listener {
     if (this.#server.listening) await this.#stopListening();
   }
 
-  async #beAway(durationMs: number): Promise<void> {
-    const { signal } = this.#closing;
+  async #beAway(durationMs: number, ending: AbortSignal | undefined): Promise<void> {
+    const closing = this.#closing.signal;
     const { port } = this.#server.address() as AddressInfo;
     await this.#stopListening();
-    try {
-      await this.#clock.sleep(durationMs, signal);
-      for (;;) {
-        try {
-          await this.#listen(port);
-          return;
-        } catch {
-          // The server has logged why.
-          await this.#clock.sleep(RETRY_MS, signal);
-        }
+    await this.#wait(durationMs, ending === undefined ? closing : AbortSignal.any([closing, ending]));
+    while (!closing.aborted) {
+      try {
+        await this.#listen(port);
+        return;
+      } catch {
+        // The server has logged why.
+        await this.#wait(RETRY_MS, closing);
       }
+    }
+  }
+
+  /** Resolves after `ms`, or as soon as the signal fires. */
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#clock.sleep(ms, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }

@@ -93,10 +93,11 @@ export interface ApiServer {
   /** Forgets all history, as a compaction does: watches that come back are answered 410. */
   compact(): void;
   /**
-   * Cuts all connections and refuses new ones for `durationMs`, then listens on the same port again, with all it holds.
-   * Resolves when it listens, or when it is closed before. An outage during an outage is the same one.
+   * Cuts all connections and refuses new ones for `durationMs` or until the signal fires, then listens on the same port
+   * again, with all it holds. Resolves when it listens, or when it is closed before. An outage during an outage is the
+   * same one.
    */
-  outage(durationMs: number): Promise<void>;
+  outage(durationMs: number, signal?: AbortSignal): Promise<void>;
   /** Ends all watches and connections at once. */
   close(): Promise<void>;
 }
@@ -152,7 +153,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     compact: () => {
       for (const [, collection] of store.collections()) collection.forget();
     },
-    outage: (durationMs) => listener.outage(durationMs),
+    outage: (durationMs, signal) => listener.outage(durationMs, signal),
     close: async () => {
       stop.abort();
       collector.stop();

@@ -36,6 +36,16 @@ export interface SimulatedDriverOptions {
   readonly resettable?: boolean;
 }
 
+/** A GPU as it sits in the machine, whatever the driver says of it. */
+export interface SimulatedBoard {
+  readonly index: number;
+  readonly uuid: string;
+  /** The product name NVML reports. */
+  readonly name: string;
+  /** Whether it fell off the bus. */
+  readonly lost: boolean;
+}
+
 /** What changed: on one GPU, or, after a reboot, on all of them (`gpuUuid` is `undefined`). */
 export interface SimulatedChange {
   readonly kind: "mig-mode" | "instances" | "processes" | "gpu-lost" | "reboot";
@@ -203,6 +213,11 @@ export class SimulatedDriver implements GpuDriver {
       this.#tell({ kind: "gpu-lost", gpuUuid });
     }
     this.#xids.raise({ gpuUuid, xid, gpuInstanceId, computeInstanceId });
+  }
+
+  /** Every GPU of the machine, in index order. */
+  get boards(): readonly SimulatedBoard[] {
+    return this.#gpus.map((gpu, index) => ({ index, uuid: gpu.uuid, name: gpu.seat.model.nvmlName, lost: gpu.lost }));
   }
 
   /** Whether the driver is loaded; `unload` and `load` change it. */
