@@ -120,14 +120,16 @@ export class Session {
     return textIn(out);
   }
 
-  /** The GPUs that are there; looked up once, and again after `forget` or when their number has changed. */
+  /**
+   * The GPUs that are there. Handles are kept while they still answer with the UUID they were looked up for: another
+   * process may have reset a GPU or changed its MIG mode. What could not be opened is tried again each time.
+   */
   async gpus(): Promise<GpuTable> {
     if (!this.#initialised) this.#assert("nvmlInit_v2", undefined, await this.initialise());
     const count = this.number("nvmlDeviceGetCount_v2", undefined);
     const known = this.#table;
     const same = known !== undefined && known.open.length + known.closed.length === count;
-    // What could not be opened is tried again each time.
-    const kept = same ? known.open : [];
+    const kept = same ? known.open.filter(({ handle, uuid }) => this.#uuidOf(handle) === uuid) : [];
     const tried = Array.from({ length: count }, (_, index) => index).filter(
       (index) => !kept.some((one) => one.index === index),
     );
@@ -163,10 +165,15 @@ export class Session {
     const result = await this.tryLong("nvmlDeviceGetHandleByIndex_v2", undefined, index, out);
     if (result !== success) return { index, uuid: this.#uuids.get(index), result };
     const handle = deviceHandle(out);
+    const uuid = this.#uuidOf(handle);
+    return typeof uuid === "string" ? { index, uuid, handle } : { index, uuid: this.#uuids.get(index), result: uuid };
+  }
+
+  /** The UUID, or the return code that refused it. */
+  #uuidOf(handle: DeviceHandle): string | number {
     const text = Buffer.alloc(textBytes);
-    const told = this.try("nvmlDeviceGetUUID", undefined, handle, text, text.length);
-    if (told !== success) return { index, uuid: this.#uuids.get(index), result: told };
-    return { index, uuid: textIn(text), handle };
+    const result = this.try("nvmlDeviceGetUUID", undefined, handle, text, text.length);
+    return result === success ? textIn(text) : result;
   }
 
   #function(symbol: SymbolName, gpuUuid: string | undefined): NativeFunction {
