@@ -1,9 +1,9 @@
 /**
  * Reading the body of a request.
  */
-import type { IncomingMessage } from "node:http";
 import { readJsonText } from "../../config/index.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
+import type { HttpRequest } from "./http.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { parseProtobuf, protobufType } from "./protobuf.ts";
 
@@ -11,7 +11,7 @@ import { parseProtobuf, protobufType } from "./protobuf.ts";
 export const bodyLimitBytes = 3 * 1024 * 1024;
 
 /** The body; throws 413 beyond the limit. */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
+export async function readBody(request: HttpRequest): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > bodyLimitBytes) throw tooLarge(bodyLimitBytes);
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -25,7 +25,7 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 /** The media type of a body, without parameters; JSON when none is given. */
-export function mediaType(request: IncomingMessage): string {
+export function mediaType(request: HttpRequest): string {
   const [type = ""] = (request.headers["content-type"] ?? "application/json").split(";");
   return type.trim().toLowerCase();
 }

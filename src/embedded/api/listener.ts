@@ -2,7 +2,7 @@
  * The socket the API server listens on: opened, taken away for a while as in an outage, closed.
  */
 import { once } from "node:events";
-import type { Server } from "node:https";
+import type { Http2SecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
 
@@ -10,15 +10,15 @@ import { type Clock, errorText, type Logger, TrancheError } from "../../base/ind
 const RETRY_MS = 100;
 
 export class Listener {
-  readonly #server: Server;
+  readonly #server: Http2SecureServer;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #closing = new AbortController();
-  /** Also those that are still in their TLS handshake, which `closeAllConnections` leaves alone. */
+  /** Also those that are still in their TLS handshake. */
   readonly #sockets = new Set<Socket>();
   #outage: Promise<void> | undefined;
 
-  constructor(server: Server, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
+  constructor(server: Http2SecureServer, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
     this.#server = server;
     this.#clock = clock;
     this.#log = log;
@@ -84,7 +84,6 @@ export class Listener {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
-    this.#server.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }

@@ -1,9 +1,11 @@
 /**
  * The API server: HTTPS on the loopback interface, a bearer token, and the requests in between.
+ *
+ * As a real one it speaks HTTP/2, so that all watches of a client share a connection or a few, and HTTP/1.1 with clients
+ * that do not.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer } from "node:https";
+import { createSecureServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import { type Clock, errorText, type Logger } from "../../base/index.ts";
 import type { KubeConnection } from "../../kube/index.ts";
@@ -18,6 +20,7 @@ import { answerMeta } from "./discovery.ts";
 import { ApiError, badRequest, internalError, unauthorized } from "./errors.ts";
 import { expireEvents } from "./event-expiry.ts";
 import { GarbageCollector } from "./garbage-collection.ts";
+import type { HttpRequest, HttpResponse } from "./http.ts";
 import type { Journal } from "./journal.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { LastChange } from "./last-change.ts";
@@ -121,7 +124,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { token, certificate } = options.identity ?? (await newServerIdentity(clock.now()));
   const hub = new WatchHub(context);
   const front = new Front(context, { hub, token, journal });
-  const server = createServer({ ...certificate, keepAliveTimeout: 120_000 }, (request, response) => {
+  // The timeout is for connections over HTTP/1.1.
+  const serverOptions = { ...certificate, allowHTTP1: true, keepAliveTimeout: 120_000 };
+  const server = createSecureServer(serverOptions, (request, response) => {
     void front.serve(request, response);
   });
   server.on("clientError", refuseConnection);
@@ -187,7 +192,7 @@ class Front {
     this.#journal = journal;
   }
 
-  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async serve(request: HttpRequest, response: HttpResponse): Promise<void> {
     this.requests += 1;
     const warnings: string[] = [];
     const { method = "GET", url = "/" } = request;
@@ -206,7 +211,7 @@ class Front {
     }
   }
 
-  async #answer(request: IncomingMessage, warnings: string[]): Promise<Answer> {
+  async #answer(request: HttpRequest, warnings: string[]): Promise<Answer> {
     const url = new URL(request.url ?? "/", "https://127.0.0.1");
     const segments = pathSegments(url.pathname);
     if (openPaths.has(`/${segments[0] ?? ""}`)) return textAnswer("ok");
@@ -226,7 +231,7 @@ class Front {
     );
   }
 
-  #isAuthorised(request: IncomingMessage): boolean {
+  #isAuthorised(request: HttpRequest): boolean {
     const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
     // Digests are of one length, and comparing them takes the same time whatever they are.
     return token !== undefined && timingSafeEqual(digest(token), this.#tokenDigest);
@@ -236,7 +241,7 @@ class Front {
     return metricsText(this.#context, { requests: this.#counts, openWatches: this.#hub.open });
   }
 
-  #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  #fail(request: HttpRequest, response: HttpResponse, error: unknown): void {
     const { method, url } = request;
     if (!(error instanceof ApiError)) {
       if (request.destroyed) return;
@@ -250,7 +255,7 @@ class Front {
     const retryAfter = apiError.details["retryAfterSeconds"];
     if (typeof retryAfter === "number") response.setHeader("Retry-After", retryAfter);
     // What is left of a body that was not read is let through, so that the client comes to read the answer.
-    if (!request.complete) response.setHeader("Connection", "close");
+    if (!request.complete && request.httpVersionMajor === 1) response.setHeader("Connection", "close");
     request.resume();
     const text = JSON.stringify(apiError.status);
     sendBody(response, { kind: "body", code: apiError.code, contentType: "application/json", text });
@@ -273,7 +278,7 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`);
 }
 
-function sendBody(response: ServerResponse, answer: Extract<Answer, { kind: "body" }>): void {
+function sendBody(response: HttpResponse, answer: Extract<Answer, { kind: "body" }>): void {
   const body = Buffer.from(answer.text);
   response.writeHead(answer.code, {
     "Content-Type": answer.contentType,
@@ -284,7 +289,7 @@ function sendBody(response: ServerResponse, answer: Extract<Answer, { kind: "bod
 }
 
 /** Tells what the client should know beside the answer (RFC 7234 §5.5, code 299; KEP-1693). */
-function warn(response: ServerResponse, warnings: readonly string[]): void {
+function warn(response: HttpResponse, warnings: readonly string[]): void {
   if (warnings.length === 0 || response.headersSent) return;
   const quoted = warnings.map((one) => `299 - "${one.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[^\x20-\x7e]/g, " ")}"`);
   response.setHeader("Warning", quoted);

@@ -1,8 +1,8 @@
 /**
  * All open watches: who gets what when something changes, and when each of them ends.
  */
-import type { ServerResponse } from "node:http";
 import type { ApiContext } from "./context.ts";
+import type { HttpResponse } from "./http.ts";
 import { type LineCache, type WatchOptions, WatchSession } from "./watch.ts";
 
 /** How often clients that asked for bookmarks are told how far the history has come; as in the real server. */
@@ -30,9 +30,9 @@ export class WatchHub {
   }
 
   /** Starts a watch on a response whose head is not sent yet; it ends after `timeoutMs`. */
-  start(response: ServerResponse, options: WatchOptions, timeoutMs: number): void {
+  start(response: HttpResponse, options: WatchOptions, timeoutMs: number): void {
     response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-cache, private" });
-    response.flushHeaders();
+    response.flushHeaders?.();
     const session = new WatchSession(response, options);
     const sessions = this.#sessions.get(options.collection) ?? new Set();
     this.#sessions.set(options.collection, sessions.add(session));

@@ -4,10 +4,10 @@
  * A slow reader only stays behind in the history; nothing is kept for it. One that falls further behind than the
  * history reaches is told so with a 410 and has to list again.
  */
-import type { ServerResponse } from "node:http";
 import { apiVersionOf } from "../../kube/index.ts";
 import { type Change, type Collection, Version } from "./collection.ts";
 import { expired } from "./errors.ts";
+import type { HttpResponse } from "./http.ts";
 import { withPath } from "./json.ts";
 import type { Renderer } from "./render.ts";
 import type { Selection } from "./selectors.ts";
@@ -37,14 +37,14 @@ export interface WatchOptions {
 export class WatchSession {
   readonly collection: Collection;
   readonly #options: WatchOptions;
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   #initialSent = 0;
   #position: number;
   #isBlocked = false;
   #isFirst = true;
   #initialEndRevision: number | undefined;
 
-  constructor(response: ServerResponse, options: WatchOptions) {
+  constructor(response: HttpResponse, options: WatchOptions) {
     this.collection = options.collection;
     this.#options = options;
     this.#response = response;
