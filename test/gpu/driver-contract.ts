@@ -3,6 +3,15 @@
  *
  * The suite cuts and resets the GPU it is given, so that must be idle. Without a MIG-capable GPU only the calls that
  * look are checked.
+ *
+ * Differences that must be, and that nobody may rely on:
+ * - Where a GPU needs a reset to leave MIG mode, its instances go when the mode is set (NVML refuses to set it while
+ *   they stand) or at the reset (simulated).
+ * - XID events come from when the call is made (simulated), or from when the GPUs are registered, shortly after (NVML).
+ * - `DriverError.call` is a method of the port (simulated) or the NVML symbol that was refused.
+ * - Memory, multiprocessors and engines of a profile are `undefined` where the catalogue knows none (simulated); NVML
+ *   always tells them.
+ * - Libraries before driver 525 choose themselves where a compute instance starts.
  */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -12,8 +21,22 @@ export interface DriverUnderTest {
   readonly driver: GpuDriver;
   /** A MIG-capable, idle GPU that may be cut and reset; `undefined` where there is none. */
   readonly gpuUuid: string | undefined;
+  /**
+   * Starts a process on the GPU or one of its MIG devices, by UUID; answers with what ends it. `undefined` where a test
+   * cannot start any.
+   */
+  readonly startProcess?: (device: string, started: StartedProcess) => Promise<() => Promise<void>>;
+  /** Raises an XID error on the GPU; `undefined` where a test cannot. */
+  readonly raiseXid?: (xid: number) => Promise<void>;
+  /** Resolves when whoever asked for XID events gets those raised from now on. */
+  readonly listening?: () => Promise<unknown>;
   /** Gives the GPU back. */
   close(): Promise<void>;
+}
+
+export interface StartedProcess {
+  readonly command: string;
+  readonly memoryMiB: number;
 }
 
 const nowhere = "GPU-00000000-0000-5000-8000-000000000000";
@@ -46,6 +69,7 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
     modeTests(onMigGpu);
     gpuInstanceTests(onMigGpu);
     computeInstanceTests(onMigGpu);
+    busyTests(makeDriver);
   });
 }
 
@@ -244,6 +268,89 @@ function computeInstanceTests(onMigGpu: OnMigGpu): void {
     const { id } = await cutter.create(cutter.smallest());
     await refused(cutter.driver.destroyComputeInstance(cutter.uuid, id, 0), "not-found");
     await refused(cutter.driver.createComputeInstance(cutter.uuid, id, 999), "not-supported");
+  });
+}
+
+/** What processes on the GPU forbid, and what the driver tells of them. */
+function busyTests(makeDriver: () => Promise<DriverUnderTest>): void {
+  const onBusyGpu = (
+    behaviour: string,
+    body: (cutter: Cutter, start: NonNullable<DriverUnderTest["startProcess"]>) => Promise<void>,
+  ): void => {
+    test(behaviour, async (context: TestContext) => {
+      const { driver, gpuUuid, startProcess, close } = await makeDriver();
+      try {
+        if (gpuUuid === undefined || startProcess === undefined) context.skip("no GPU to use");
+        else await body(await Cutter.onCleared(driver, gpuUuid), startProcess);
+      } finally {
+        await close();
+      }
+    });
+  };
+  const train = { command: "python train.py", memoryMiB: 512 };
+
+  onBusyGpu("tells the processes of a whole GPU and of an instance, with memory and place", async (cutter, start) => {
+    await cutter.switchMig(false);
+    const end = await start(cutter.uuid, train);
+    const [whole] = await cutter.driver.processes(cutter.uuid);
+    assert.partialDeepStrictEqual(whole, { ...train, gpuInstanceId: undefined, computeInstanceId: undefined });
+    await end();
+    assert.deepEqual(await cutter.driver.processes(cutter.uuid), []);
+    await cutter.switchMig(true);
+    const { instance, device } = await cutter.createWhole(cutter.smallest());
+    await start(device.uuid, train);
+    const [inside] = await cutter.driver.processes(cutter.uuid);
+    const place = { gpuInstanceId: instance.id, computeInstanceId: device.id };
+    assert.partialDeepStrictEqual(inside, { ...train, ...place });
+  });
+
+  onBusyGpu("changes neither mode nor instances of a GPU that is in use", async (cutter, start) => {
+    const { device } = await cutter.createWhole(cutter.smallest());
+    const end = await start(device.uuid, train);
+    const before = await cutter.gpu();
+    await refused(cutter.driver.setMigMode(cutter.uuid, false), "in-use");
+    await refused(cutter.driver.resetGpu(cutter.uuid), "in-use");
+    assert.deepEqual(await cutter.gpu(), before);
+    await end();
+    await cutter.switchMig(false);
+  });
+
+  onBusyGpu("destroys the neighbour of an instance in use, not the instance itself", async (cutter, start) => {
+    const profile = cutter.smallest();
+    const used = await cutter.createWhole(profile);
+    const free = await cutter.createWhole(profile, profile.starts[1]);
+    await start(used.device.uuid, train);
+    await refused(cutter.driver.destroyComputeInstance(cutter.uuid, used.instance.id, used.device.id), "in-use");
+    await cutter.driver.destroyComputeInstance(cutter.uuid, free.instance.id, free.device.id);
+    await cutter.driver.destroyGpuInstance(cutter.uuid, free.instance.id);
+    const { instances } = await cutter.gpu();
+    assert.deepEqual(
+      instances.map(({ computeInstances }) => computeInstances),
+      [[used.device]],
+    );
+  });
+
+  test("gives every listener the XID errors raised while it listens", async (context) => {
+    const { driver, gpuUuid, raiseXid, listening, close } = await makeDriver();
+    try {
+      if (gpuUuid === undefined || raiseXid === undefined) {
+        context.skip("no XID errors to raise");
+        return;
+      }
+      const ending = new AbortController();
+      const streams = [driver.xidEvents(ending.signal), driver.xidEvents(ending.signal)];
+      const seen = streams.map(async (stream) => {
+        for await (const event of stream) return event;
+        return undefined;
+      });
+      await listening?.();
+      await raiseXid(31);
+      const wanted = { gpuUuid, xid: 31, gpuInstanceId: undefined, computeInstanceId: undefined };
+      assert.deepEqual(await Promise.all(seen), [wanted, wanted]);
+      ending.abort();
+    } finally {
+      await close();
+    }
   });
 }
 

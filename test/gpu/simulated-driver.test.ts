@@ -13,7 +13,17 @@ const t4 = model("t4-16gb");
 for (const id of ["a100-sxm4-40gb", "h100-sxm5-80gb", "a30-24gb", "rtx-pro-6000-blackwell-server", "h20-96gb"]) {
   driverContract(`simulated ${id}`, async () => {
     const driver = new SimulatedDriver({ seed: "contract", models: [t4, model(id)] });
-    return { driver, gpuUuid: (await driver.list())[1]?.uuid, close: async () => {} };
+    const gpuUuid = (await driver.list())[1]?.uuid ?? assert.fail("no GPU");
+    return {
+      driver,
+      gpuUuid,
+      startProcess: async (device, started) => {
+        const { pid } = driver.startProcess({ device, ...started });
+        return async () => driver.endProcess(pid);
+      },
+      raiseXid: async (xid) => driver.raiseXid({ gpuUuid, xid }),
+      close: async () => {},
+    };
   });
 }
 
