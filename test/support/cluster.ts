@@ -9,6 +9,7 @@ import { type Cluster, startCluster } from "../../src/cli/up/cluster.ts";
 import type { ClusterNode } from "../../src/cli/up/cluster-node.ts";
 import { sortManifests } from "../../src/cli/up/declared.ts";
 import { readState, settle } from "../../src/cli/up/settle.ts";
+import { isWorkload } from "../../src/cli/up/workloads.ts";
 import { readManifests } from "../../src/config/index.ts";
 import type { Gpu } from "../../src/gpu/index.ts";
 import { buildReport, type NodeSnapshot, type Report } from "../../src/insight/index.ts";
@@ -236,8 +237,8 @@ export async function withCluster(
   assert.ok(started.ok, JSON.stringify(started.findings));
   const cluster = new TestCluster(started.value, stateDir);
   try {
-    const pods = declared.value.manifests.filter((one) => one.kind === "Pod");
-    const others = declared.value.manifests.filter((one) => one.kind !== "Pod");
+    const pods = declared.value.manifests.filter(isWorkload);
+    const others = declared.value.manifests.filter((one) => !isWorkload(one));
     const applied = [...(await applyManifests(cluster.client, others))];
     started.value.startWork();
     await until("every agent's first turn", () => started.value.nodes.every((node) => node.agent.idle()));

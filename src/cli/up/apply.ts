@@ -5,21 +5,25 @@ import { type Finding, finding } from "../../base/index.ts";
 import type { Manifest } from "../../config/index.ts";
 import { builtInType } from "../../embedded/index.ts";
 import { type KubeApi, KubeError, type KubeObject, type ResourceType, resources } from "../../kube/index.ts";
-import { objectOf } from "./declared.ts";
+import { objectOf } from "./manifest-object.ts";
 
-/** Lower goes first; kinds not named go in the middle, pods last. */
+/** Lower goes first; kinds not named go in the middle, pods and what makes them last. */
 const ORDER: ReadonlyMap<string, number> = new Map([
   ["Namespace", 0],
   ["CustomResourceDefinition", 1],
   ["PriorityClass", 2],
   ["ClusterPolicy", 3],
   ["ConfigMap", 4],
+  ["Deployment", 9],
+  ["ReplicaSet", 9],
+  ["DaemonSet", 9],
+  ["Job", 9],
   ["Pod", 9],
 ]);
 const MIDDLE = 5;
 
 /** Stored and shown, but no controller acts on them here. */
-const NOT_RUN = new Set(["StatefulSet", "DaemonSet", "Job"]);
+const NOT_RUN = new Set(["StatefulSet"]);
 
 /** Creates every object, or replaces it when it exists. Returns what the user must know; errors mean it was refused. */
 export async function applyManifests(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {

@@ -3,9 +3,10 @@
  */
 import { type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type ContentKind, configMapContents, type Manifest } from "../../config/index.ts";
-import { builtInType } from "../../embedded/index.ts";
 import type { ConfigMap, KubeObject, Pod } from "../../kube/index.ts";
+import { objectOf } from "./manifest-object.ts";
 import { defaultFleet, parseNodeManifest, parseNodeOption, type SimulatedNode } from "./nodes.ts";
+import { podsOf } from "./workloads.ts";
 
 /** A ConfigMap and what each of its keys holds. */
 export interface DeclaredConfigMap {
@@ -18,14 +19,12 @@ export interface Declared {
   readonly nodes: readonly SimulatedNode[];
   readonly policies: readonly KubeObject[];
   readonly configMaps: readonly DeclaredConfigMap[];
-  /** Those that have containers; the API server refuses the others. */
+  /** Those that the manifests ask for, also through Deployments and the like. */
   readonly pods: readonly Pod[];
   /** Everything but nodes, in the order of the files. */
   readonly manifests: readonly Manifest[];
   readonly findings: readonly Finding[];
 }
-
-const DEFAULT_NAMESPACE = "default";
 
 /** Sorts manifests and `--node` options; nodes of both kinds add up, and without any there is the default fleet. */
 export function sortManifests(manifests: readonly Manifest[], nodeOptions: readonly string[]): Outcome<Declared> {
@@ -36,38 +35,16 @@ export function sortManifests(manifests: readonly Manifest[], nodeOptions: reado
   findings.push(...doubles(named));
   if (findings.some((one) => one.severity === "error")) return { ok: false, findings };
   const rest = manifests.filter((one) => !nodeManifests.includes(one));
+  const nodes = named.length > 0 ? named : defaultFleet();
   const declared: Declared = {
-    nodes: named.length > 0 ? named : defaultFleet(),
+    nodes,
     policies: rest.filter((one) => one.kind === "ClusterPolicy").map((one) => objectOf<KubeObject>(one)),
     configMaps: rest.filter((one) => one.kind === "ConfigMap").map(configMapOf),
-    pods: rest.filter(isPodWithContainers).map((one) => objectOf<Pod>(one)),
+    pods: rest.flatMap((one) => podsOf(one, nodes)),
     manifests: rest,
     findings: named.length > 0 ? findings : [...findings, defaultFleetUsed()],
   };
   return { ok: true, value: declared, findings: declared.findings };
-}
-
-/** The manifest's object in its namespace. Its fields are as written: the API server is who validates them. */
-export function objectOf<T extends KubeObject>(manifest: Manifest): T {
-  const metadata = manifest.object["metadata"];
-  const inNamespace = { ...(typeof metadata === "object" ? metadata : {}), ...namespaceOf(manifest) };
-  return { ...manifest.object, metadata: inNamespace } as unknown as T;
-}
-
-function namespaceOf(manifest: Manifest): { readonly namespace?: string } {
-  const namespaced = builtInType(manifest.apiVersion, manifest.kind)?.namespaced ?? true;
-  return !namespaced ? {} : { namespace: manifest.namespace ?? DEFAULT_NAMESPACE };
-}
-
-function isPodWithContainers({ apiVersion, kind, object }: Manifest): boolean {
-  if (apiVersion !== "v1" || kind !== "Pod") return false;
-  const spec = object["spec"];
-  const containers = isRecord(spec) ? spec["containers"] : undefined;
-  return Array.isArray(containers) && containers.every(isRecord);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }
 
 function configMapOf(manifest: Manifest): DeclaredConfigMap {

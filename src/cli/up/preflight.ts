@@ -9,7 +9,8 @@ import { embeddedFile, parseDevicePluginConfig, parseMigParted, readClusterPolic
 import type { Gpu } from "../../gpu/index.ts";
 import { distinctFindings } from "../../insight/index.ts";
 import { planGpu } from "../../partition/index.ts";
-import { type Declared, objectOf } from "./declared.ts";
+import type { Declared } from "./declared.ts";
+import { objectOf } from "./manifest-object.ts";
 import type { SimulatedNode } from "./nodes.ts";
 
 /** Findings about files (whoever uses them) and about what each node's labels ask for; each mistake once. */

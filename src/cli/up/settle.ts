@@ -5,7 +5,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { MIG_CONFIG_LABEL } from "../../agent/index.ts";
 import type { Clock } from "../../base/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
-import { type Node, type Pod, resources } from "../../kube/index.ts";
+import { type KubeObject, type Node, type Pod, resources } from "../../kube/index.ts";
 import { capacity } from "../../sharing/index.ts";
 import type { Cluster } from "./cluster.ts";
 
@@ -53,13 +53,15 @@ async function quiet(cluster: Cluster, clock: Clock, endMs: number, signal: Abor
 
 /** Nodes, pods and snapshots, and whether they agree with each other. */
 export async function readState(cluster: Cluster): Promise<ClusterState> {
-  const [nodes, pods, snapshots] = await Promise.all([
+  const [nodes, pods, snapshots, workloads] = await Promise.all([
     cluster.client.list<Node>(resources.nodes),
     cluster.client.list<Pod>(resources.pods),
     cluster.snapshots(),
+    readWorkloads(cluster),
   ]);
   const settled =
     cluster.idle() &&
+    workloads.every(isSeen) &&
     pods.items.every(podRests) &&
     nodes.items.every((node) =>
       nodeRests(
@@ -68,6 +70,32 @@ export async function readState(cluster: Cluster): Promise<ClusterState> {
       ),
     );
   return { nodes: nodes.items, pods: pods.items, snapshots, settled };
+}
+
+interface Workload extends KubeObject {
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly startTime?: string;
+    readonly conditions?: unknown;
+  };
+}
+
+/** Everything a controller acts upon. */
+async function readWorkloads({ client }: Cluster): Promise<readonly Workload[]> {
+  const { deployments, replicaSets, daemonSets, jobs } = resources;
+  const lists = await Promise.all(
+    [deployments, replicaSets, daemonSets, jobs].map((type) => client.list<Workload>(type)),
+  );
+  return lists.flatMap(({ items }) => items);
+}
+
+/**
+ * Whether its controller has seen what is wanted now. What it could do about it is done when the controllers are idle: a
+ * rollout that cannot go on rests too. A job says by its status that it has begun, or that it may not.
+ */
+function isSeen({ kind, metadata, status }: Workload): boolean {
+  if (kind === "Job") return status?.startTime !== undefined || status?.conditions !== undefined;
+  return (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
 }
 
 /** A pod rests when it runs, has ended, was found unschedulable, or waits for a stated reason. */

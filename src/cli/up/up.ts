@@ -23,6 +23,7 @@ import { preflight } from "./preflight.ts";
 import { findingProgress, followProgress } from "./progress.ts";
 import { settle } from "./settle.ts";
 import { takeFaults } from "./take-faults.ts";
+import { isWorkload } from "./workloads.ts";
 
 export interface UpOptions {
   readonly files: readonly string[];
@@ -160,7 +161,7 @@ async function work(options: UpOptions, about: Work, signal: AbortSignal): Promi
   const { cluster, declared, findings, view } = about;
   const { output, once, format, clock = systemClock } = options;
   // Configuration first, then the agents, then the pods: no pod lands on a GPU that is about to be cut.
-  const [pods, others] = partition(declared.manifests, (one) => one.kind === "Pod");
+  const [pods, others] = partition(declared.manifests, isWorkload);
   const applied = [...(await applyManifests(cluster.client, others))];
   for (const policy of declared.policies) await createOrReplace(cluster.client, resources.clusterPolicies, policy);
   cluster.startWork();

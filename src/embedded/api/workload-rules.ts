@@ -3,6 +3,7 @@
  * batch/v1/defaults.go, pkg/registry/batch/job/strategy.go).
  */
 import type { Cause } from "./errors.ts";
+import { jobFaults } from "./job-faults.ts";
 import { type JsonObject, objectAt, textAt, withField, withPath } from "./json.ts";
 import { defaultPodSpec } from "./pod-defaults.ts";
 import type { TypeRules } from "./rules.ts";
@@ -99,6 +100,7 @@ const job = workload({
       backoffLimit: 6,
       completionMode: "NonIndexed",
       suspend: false,
+      podReplacementPolicy: spec["podFailurePolicy"] === undefined ? "TerminatingOrFailed" : "Failed",
       ...spec,
     };
     if (spec["selector"] !== undefined || spec["manualSelector"] === true) return filled;
@@ -114,7 +116,7 @@ const job = workload({
     };
     return { ...withPath(filled, ["template", "metadata", "labels"], labels), selector: { matchLabels: own } };
   },
-  faults: () => [],
+  faults: jobFaults,
 });
 
 const budget: TypeRules = {

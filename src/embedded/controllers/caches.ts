@@ -2,9 +2,26 @@
  * The collections that controllers follow, each once for all of them.
  */
 import type { Clock, Logger } from "../../base/index.ts";
-import { type KubeApi, type KubeObject, type Node, type Pod, ResourceCache, resources } from "../../kube/index.ts";
+import {
+  type KubeApi,
+  type KubeObject,
+  type Node,
+  type Pod,
+  ResourceCache,
+  type ResourceType,
+  resources,
+} from "../../kube/index.ts";
 import { disruptionBudgets } from "../scheduler/budgets.ts";
-import type { Budget, Deployment, ReplicaSet } from "./types.ts";
+import type { Budget, ControllerRevision, DaemonSet, Deployment, Job, ReplicaSet } from "./types.ts";
+
+/** The collection of templates that daemon sets have had. */
+export const controllerRevisions: ResourceType = {
+  group: "apps",
+  version: "v1",
+  plural: "controllerrevisions",
+  kind: "ControllerRevision",
+  namespaced: true,
+};
 
 export interface Caches {
   readonly nodes: ResourceCache<Node>;
@@ -12,6 +29,9 @@ export interface Caches {
   readonly deployments: ResourceCache<Deployment>;
   readonly replicaSets: ResourceCache<ReplicaSet>;
   readonly statefulSets: ResourceCache<ScaledObject>;
+  readonly jobs: ResourceCache<Job>;
+  readonly daemonSets: ResourceCache<DaemonSet>;
+  readonly revisions: ResourceCache<ControllerRevision>;
   readonly budgets: ResourceCache<Budget>;
 }
 
@@ -34,6 +54,9 @@ export function makeCaches(api: KubeApi, settings: CacheSettings): Caches {
     deployments: new ResourceCache<Deployment>(api, resources.deployments, settings),
     replicaSets: new ResourceCache<ReplicaSet>(api, resources.replicaSets, settings),
     statefulSets: new ResourceCache<ScaledObject>(api, resources.statefulSets, settings),
+    jobs: new ResourceCache<Job>(api, resources.jobs, settings),
+    daemonSets: new ResourceCache<DaemonSet>(api, resources.daemonSets, settings),
+    revisions: new ResourceCache<ControllerRevision>(api, controllerRevisions, settings),
     budgets: new ResourceCache<Budget>(api, disruptionBudgets, settings),
   };
 }

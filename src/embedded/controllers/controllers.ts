@@ -7,7 +7,9 @@ import { type Clock, errorText, type Logger, silentLogger, systemClock } from ".
 import type { KubeApi } from "../../kube/index.ts";
 import { BudgetController } from "./budget-controller.ts";
 import { type Caches, makeCaches } from "./caches.ts";
+import { DaemonSetController } from "./daemon-set-controller.ts";
 import { DeploymentController } from "./deployment-controller.ts";
+import { JobController } from "./job-controller.ts";
 import { ReplicaSetController } from "./replica-set-controller.ts";
 import type { Controller } from "./worker.ts";
 
@@ -35,6 +37,8 @@ export class Controllers {
     this.#controllers = [
       new DeploymentController(context),
       new ReplicaSetController(context),
+      new JobController(context),
+      new DaemonSetController(context),
       new BudgetController(context),
     ];
   }

@@ -5,7 +5,7 @@
 import type { KubeObject } from "../../kube/index.ts";
 import { byAge, numberIn, type Sets, sizeNotes, sizeOf } from "./deployment-size.ts";
 import { controllerReference } from "./owners.ts";
-import { meaningOf } from "./same.ts";
+import { hashOf, meaningOf } from "./same.ts";
 import type { Deployment, PodTemplate, ReplicaSet } from "./types.ts";
 
 /** Label that tells the pods of one template from those of another. */
@@ -37,19 +37,9 @@ function templateMeaning({ metadata, spec }: PodTemplate): string {
   return meaningOf({ metadata: { ...metadata, labels: Object.fromEntries(labels) }, spec });
 }
 
-/** The API's alphabet: no vowels, so that no words come out, and nothing that looks like another. */
-const alphabet = "bcdfghjklmnpqrstvwxz2456789";
-
-/**
- * The hash of the present template, from FNV-1a of what it means; `collisionCount` makes it another one. Go hashes its
- * own rendering of the structure instead, so a real cluster arrives at other letters of the same form.
- */
+/** The hash of the present template; `collisionCount` makes it another one. */
 export function templateHash({ spec, status }: Deployment): string {
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(`${templateMeaning(spec.template)}${status?.collisionCount ?? ""}`)) {
-    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  }
-  return [...String(hash)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join("");
+  return hashOf(`${templateMeaning(spec.template)}${status?.collisionCount ?? ""}`);
 }
 
 /** The next number: one more than the highest of the other sets. */

@@ -1,5 +1,5 @@
 /**
- * Comparing objects by what they mean.
+ * Objects by what they mean: comparing and hashing them.
  */
 
 /**
@@ -8,6 +8,19 @@
  */
 export function meaningOf(value: unknown): string {
   return JSON.stringify(pruned(value)) ?? "";
+}
+
+/** The API's alphabet: no vowels, so that no words come out, and nothing that looks like another. */
+const alphabet = "bcdfghjklmnpqrstvwxz2456789";
+
+/**
+ * A short hash for names and labels, FNV-1a in safe letters. Go hashes its own rendering of a template instead of JSON, so
+ * a real cluster arrives at other letters of the same form.
+ */
+export function hashOf(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return [...String(hash)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join("");
 }
 
 /** Counts without those that are 0, as Go leaves them out of a status. */

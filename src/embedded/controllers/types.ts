@@ -89,3 +89,76 @@ export interface Budget extends KubeObject {
   spec?: { readonly minAvailable?: Share; readonly maxUnavailable?: Share; readonly selector?: LabelSelector };
   status?: BudgetStatus;
 }
+
+export interface JobStatus {
+  readonly active?: number;
+  readonly ready?: number;
+  readonly terminating?: number;
+  readonly succeeded?: number;
+  readonly failed?: number;
+  /** Such as `0,2-4`. */
+  readonly completedIndexes?: string;
+  /** UIDs of pods that have ended and are not in `succeeded` and `failed` yet. */
+  readonly uncountedTerminatedPods?: { readonly succeeded?: readonly string[]; readonly failed?: readonly string[] };
+  readonly startTime?: string;
+  readonly completionTime?: string;
+  readonly conditions?: readonly Condition[];
+}
+
+/** What the end of a pod means for its job; the first rule that fits counts. */
+export interface PodFailureRule {
+  readonly action: "FailJob" | "Ignore" | "Count";
+  readonly onExitCodes?: {
+    readonly containerName?: string;
+    readonly operator: "In" | "NotIn";
+    readonly values: readonly number[];
+  };
+  readonly onPodConditions?: readonly { readonly type: string; readonly status?: string }[];
+}
+
+export interface Job extends KubeObject {
+  spec: {
+    readonly parallelism?: number;
+    readonly completions?: number;
+    readonly backoffLimit?: number;
+    readonly activeDeadlineSeconds?: number;
+    readonly ttlSecondsAfterFinished?: number;
+    readonly completionMode?: "NonIndexed" | "Indexed";
+    readonly suspend?: boolean;
+    readonly podFailurePolicy?: { readonly rules: readonly PodFailureRule[] };
+    readonly podReplacementPolicy?: "TerminatingOrFailed" | "Failed";
+    readonly template: PodTemplate;
+  };
+  status?: JobStatus;
+}
+
+export interface DaemonSetStatus {
+  readonly observedGeneration?: number;
+  readonly desiredNumberScheduled: number;
+  readonly currentNumberScheduled: number;
+  readonly numberMisscheduled: number;
+  readonly numberReady: number;
+  readonly updatedNumberScheduled?: number;
+  readonly numberAvailable?: number;
+  readonly numberUnavailable?: number;
+}
+
+export interface DaemonSet extends KubeObject {
+  spec: {
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+    readonly minReadySeconds?: number;
+    readonly revisionHistoryLimit?: number;
+    readonly updateStrategy?: {
+      readonly type?: "RollingUpdate" | "OnDelete";
+      readonly rollingUpdate?: { readonly maxUnavailable?: Share };
+    };
+  };
+  status?: DaemonSetStatus;
+}
+
+/** A template that once was: its number counts up. */
+export interface ControllerRevision extends KubeObject {
+  data?: unknown;
+  readonly revision: number;
+}

@@ -8,6 +8,7 @@ import { applyManifests } from "../../../src/cli/up/apply.ts";
 import { type Cluster, startCluster } from "../../../src/cli/up/cluster.ts";
 import { sortManifests } from "../../../src/cli/up/declared.ts";
 import { settle } from "../../../src/cli/up/settle.ts";
+import { isWorkload } from "../../../src/cli/up/workloads.ts";
 import { readManifests } from "../../../src/config/index.ts";
 import { Kubectl, kubectlPath } from "../../support/kubectl.ts";
 import { until } from "../../support/until.ts";
@@ -60,14 +61,11 @@ export async function startKubectlCluster(): Promise<KubectlCluster> {
     const { client } = cluster;
     await applyManifests(
       client,
-      manifests.filter((one) => one.kind !== "Pod"),
+      manifests.filter((one) => !isWorkload(one)),
     );
     cluster.startWork();
     await until("every agent's first turn", () => cluster.nodes.every((node) => node.agent.idle()));
-    await applyManifests(
-      client,
-      manifests.filter((one) => one.kind === "Pod"),
-    );
+    await applyManifests(client, manifests.filter(isWorkload));
     const { signal } = new AbortController();
     const state = await settle(cluster, { clock: systemClock, timeoutMs: 20_000, signal });
     assert.ok(state.settled, "the cluster does not come to rest");
