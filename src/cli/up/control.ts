@@ -68,7 +68,8 @@ async function answer(options: ControlOptions, request: IncomingMessage, respons
     const { status, body } = await answerTo(options, request);
     send(response, status, body);
   } catch (error) {
-    if (request.destroyed) return;
+    // The client is gone; the request itself counts as destroyed as soon as it has been read.
+    if (response.destroyed) return;
     options.log.error({ url: request.url, error: errorText(error) }, "control request failed");
     const message = `the cluster could not do it: ${errorText(error)}`;
     send(response, 500, { version: CONTROL_VERSION, findings: [failed(message, "see the log of up (--log-level)")] });
