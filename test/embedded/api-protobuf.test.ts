@@ -1,8 +1,8 @@
 /** Bodies as the real kubectl 1.35 sends them in protobuf, recorded from its commands. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { messages } from "../../src/embedded/api/messages.ts";
 import { parseProtobuf } from "../../src/embedded/api/protobuf.ts";
-import { messages } from "../../src/embedded/api/protobuf-fields.ts";
 import { startHarness } from "./api-support.ts";
 
 const recorded = [
@@ -81,6 +81,101 @@ for (const { command, body, want } of recorded) {
   test(`reads kubectl ${command}`, () => assert.deepEqual(parseProtobuf(Buffer.from(body, "base64")), want));
 }
 
+/** A field of bytes, by its number; what is in it is given as further fields or as text. */
+function field(number: number, ...content: readonly (Buffer | string)[]): Buffer {
+  const body = Buffer.concat(content.map((one) => Buffer.from(one)));
+  return Buffer.concat([varint(number * 8 + 2), varint(body.length), body]);
+}
+
+function numberField(number: number, value: number): Buffer {
+  return Buffer.concat([varint(number * 8), varint(value)]);
+}
+
+function varint(value: number): Buffer {
+  return value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value % 128) + 128]), varint(value >> 7)]);
+}
+
+// Numbers as in k8s.io/api, core/v1/generated.proto, so that a row at the wrong number shows.
+const term = field(1, field(1, field(1, "gpu"), field(2, "In"), field(3, "a100"), field(3, "h100")));
+const selector = field(1, field(1, "app"), field(2, "x"));
+const probe = field(1, field(2, field(1, "/live"), field(2, numberField(1, 0), numberField(2, 80), field(3, ""))));
+const placed = {
+  bytes: field(
+    2,
+    field(2, field(1, "main"), field(10, probe, numberField(4, 5)), field(15, field(11, field(1, "RuntimeDefault")))),
+    field(18, field(1, field(1, term)), field(3, field(1, field(1, selector), field(3, "zone")))),
+    field(26, field(1, "10.0.0.10")),
+    field(33, numberField(1, 2), field(2, "zone"), field(3, "DoNotSchedule"), field(4, selector), numberField(5, 3)),
+    field(38, field(1, "example.com/later")),
+    field(39, field(1, "gpus"), field(4, "template")),
+    field(1, field(1, "all"), field(2, field(26, field(1, field(3, field(1, field(1, "settings"))))))),
+  ),
+  want: {
+    containers: [
+      {
+        name: "main",
+        livenessProbe: { httpGet: { path: "/live", port: 80 }, periodSeconds: 5 },
+        securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+      },
+    ],
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [{ matchExpressions: [{ key: "gpu", operator: "In", values: ["a100", "h100"] }] }],
+        },
+      },
+      podAntiAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          { labelSelector: { matchLabels: { app: "x" } }, topologyKey: "zone" },
+        ],
+      },
+    },
+    dnsConfig: { nameservers: ["10.0.0.10"] },
+    topologySpreadConstraints: [
+      {
+        maxSkew: 2,
+        topologyKey: "zone",
+        whenUnsatisfiable: "DoNotSchedule",
+        labelSelector: { matchLabels: { app: "x" } },
+        minDomains: 3,
+      },
+    ],
+    schedulingGates: [{ name: "example.com/later" }],
+    resourceClaims: [{ name: "gpus", resourceClaimTemplateName: "template" }],
+    volumes: [{ name: "all", projected: { sources: [{ configMap: { name: "settings" } }] } }],
+  },
+};
+
+test("reads where a pod may run, how it is probed, and what it mounts", () => {
+  const envelope = [field(1, field(1, "v1"), field(2, "Pod")), field(2, placed.bytes)];
+  const body = Buffer.concat([Buffer.from([0x6b, 0x38, 0x73, 0x00]), ...envelope]);
+  assert.deepEqual(parseProtobuf(body), { apiVersion: "v1", kind: "Pod", spec: placed.want });
+});
+
+test("reads an empty selector as the choice of everything, and no selector as none", () => {
+  const budget = (...spec: readonly Buffer[]) => {
+    const envelope = [field(1, field(1, "policy/v1"), field(2, "PodDisruptionBudget")), field(2, field(2, ...spec))];
+    return parseProtobuf(Buffer.concat([Buffer.from([0x6b, 0x38, 0x73, 0x00]), ...envelope]))["spec"];
+  };
+  assert.deepEqual(budget(field(2), field(4, "AlwaysAllow")), {
+    selector: {},
+    unhealthyPodEvictionPolicy: "AlwaysAllow",
+  });
+  assert.equal(budget(), undefined);
+});
+
+test("reads an event of the group events.k8s.io by the numbers of that group", () => {
+  const event = field(2, field(8, field(1, "Pod"), field(3, "p")), field(10, "it ran"), field(7, "Ran"));
+  const envelope = [field(1, field(1, "events.k8s.io/v1"), field(2, "Event")), event];
+  assert.deepEqual(parseProtobuf(Buffer.concat([Buffer.from([0x6b, 0x38, 0x73, 0x00]), ...envelope])), {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    regarding: { kind: "Pod", name: "p" },
+    note: "it ran",
+    reason: "Ran",
+  });
+});
+
 const head = [0x6b, 0x38, 0x73, 0x00, 0x0a, 0x05, 0x12, 0x03, ...Buffer.from("Pod")];
 const unreadable = [
   { name: "JSON", bytes: [...Buffer.from("{}")], code: 400 },
@@ -89,10 +184,15 @@ const unreadable = [
   { name: "a number without an end", bytes: [...head, 0x12, 0x02, 0x08, 0xff], code: 400 },
   { name: "a wire type Kubernetes does not use", bytes: [...head, 0x12, 0x02, 0x0d, 0x00], code: 400 },
   { name: "a text where a message belongs", bytes: [...head, 0x12, 0x02, 0x08, 0x01], code: 400 },
-  // An affinity with something in it: dropping it would place the pod where its owner does not want it.
+  // Dropping a field with something in it might place the pod where its owner does not want it.
   {
     name: "a field that is not in the table",
-    bytes: [...head, 0x12, 0x07, 0x12, 0x05, 0x92, 0x01, 0x02, 0x0a, 0x00],
+    bytes: [...head, 0x12, 0x07, 0x12, 0x05, 0xe2, 0x03, 0x02, 0x0a, 0x00],
+    code: 400,
+  },
+  {
+    name: "a volume of a kind that is taken in JSON only",
+    bytes: [...head, 0x12, 0x0a, 0x12, 0x08, 0x0a, 0x06, 0x12, 0x04, 0x2a, 0x02, 0x0a, 0x00],
     code: 400,
   },
 ];
@@ -102,13 +202,24 @@ for (const { name, bytes, code } of unreadable) {
   });
 }
 
-test("every message named in the table is in the table", () => {
-  const scalars = new Set(["text", "int", "bool", "bytes", "time", "microtime", "intOrString", "quantity", "skip"]);
-  const named = Object.values(messages).flatMap((fields) =>
-    Object.values(fields).map((line) => line.split(" ").at(-1)),
-  );
-  const types = named.map((type) => (type ?? "").replace(/[![\]]+$/, "")).filter((type) => /^[A-Z]/.test(type));
-  for (const type of types) assert.ok(type in messages || scalars.has(type), type);
+const scalars = new Set(
+  ["text", "int", "bool", "bytes", "time", "microtime", "intOrString", "quantity", "fieldsV1"].concat("skip", "open"),
+);
+
+test("every message named in the table is in the table, and no field is there twice", () => {
+  for (const [name, { byNumber, byName }] of messages) {
+    const types = [...byNumber.values()].map(({ type }) => type);
+    assert.deepEqual(
+      types.filter((type) => !messages.has(type) && !scalars.has(type)),
+      [],
+      name,
+    );
+    assert.ok(
+      [...byNumber.keys()].every((number) => number > 0),
+      name,
+    );
+    assert.ok(byName.size >= byNumber.size, name);
+  }
 });
 
 test("a client that sends protobuf is answered in JSON", async () => {

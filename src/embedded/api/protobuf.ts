@@ -5,8 +5,9 @@
  * no such form: those clients take JSON too.
  */
 import { badRequest, unsupportedMediaType } from "./errors.ts";
-import type { Json, JsonObject } from "./json.ts";
-import { messages } from "./protobuf-fields.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
+import type { MessageField } from "./message-text.ts";
+import { messageOfKind, messages } from "./messages.ts";
 
 /** The media type of such bodies. */
 export const protobufType = "application/vnd.kubernetes.protobuf";
@@ -27,8 +28,9 @@ export function parseProtobuf(body: Buffer): JsonObject {
   const typeMeta = readFields(bufferAt(envelope, 1));
   const apiVersion = bufferAt(typeMeta, 1).toString("utf8");
   const kind = bufferAt(typeMeta, 2).toString("utf8");
-  if (!Object.hasOwn(messages, kind)) throw unsupportedMediaType(["application/json"]);
-  return { apiVersion, kind, ...readMessage(kind, bufferAt(envelope, 2)) };
+  const message = messageOfKind(apiVersion, kind);
+  if (message === undefined) throw unsupportedMediaType(["application/json"]);
+  return { apiVersion, kind, ...readMessage(message, bufferAt(envelope, 2)) };
 }
 
 function* fieldsOf(buffer: Buffer): Iterable<Field> {
@@ -62,38 +64,13 @@ function readVarint(buffer: Buffer, start: number): { readonly value: bigint; re
   throw badRequest("unexpected end of a protobuf message");
 }
 
-/** A line of the field table, taken apart. */
-interface FieldFacts {
-  readonly name: string;
-  readonly type: string;
-  readonly isMap: boolean;
-  readonly isRepeated: boolean;
-  readonly keepsZero: boolean;
-}
-
-function factsOf(line: string): FieldFacts {
-  const [name = "", ...rest] = line.split(" ");
-  const isMap = rest[0] === "map";
-  const written = (isMap ? rest[1] : rest[0]) ?? "text";
-  return {
-    name,
-    type: written.replace(/[![\]]+$/, ""),
-    isMap,
-    isRepeated: written.endsWith("[]"),
-    keepsZero: written.endsWith("!"),
-  };
-}
-
 function readMessage(message: string, buffer: Buffer): JsonObject {
-  const known = messages[message] ?? {};
+  const known = messages.get(message)?.byNumber;
   const result = new Map<string, Json>();
   for (const field of fieldsOf(buffer)) {
-    const line = known[field.number];
-    if (line === undefined) {
-      assertEmpty(message, field);
-      continue;
-    }
-    addField(result, factsOf(line), field);
+    const facts = known?.get(field.number);
+    if (facts === undefined || facts.type === "open") assertEmpty(message, field);
+    else addField(result, facts, field);
   }
   return Object.fromEntries(result);
 }
@@ -104,7 +81,7 @@ function assertEmpty(message: string, { number, wire, value }: Field): void {
   throw badRequest(`field ${number} of ${message} is not read in protobuf here; send the object as JSON`);
 }
 
-function addField(result: Map<string, Json>, facts: FieldFacts, field: Field): void {
+function addField(result: Map<string, Json>, facts: MessageField, field: Field): void {
   const { name, type, isMap, isRepeated, keepsZero } = facts;
   if (type === "skip") return;
   if (name === "inline") {
@@ -156,6 +133,8 @@ function readValue(type: string, field: Field): Json {
       return readFields(bytesOf(field)).get(1)?.toString() ?? "0";
     case "intOrString":
       return readIntOrString(bytesOf(field));
+    case "fieldsV1":
+      return readRawJson(bytesOf(field));
     default:
       return readMessage(type, bytesOf(field));
   }
@@ -190,6 +169,16 @@ function readTime(buffer: Buffer, precision: "seconds" | "microseconds"): Json {
 function readIntOrString(buffer: Buffer): Json {
   const fields = readFields(buffer);
   return fields.get(1) === 1n ? (fields.get(3)?.toString() ?? "") : Number(fields.get(2) ?? 0n);
+}
+
+/** A set of fields travels as the text of its JSON. */
+function readRawJson(buffer: Buffer): Json {
+  try {
+    const value: Json = JSON.parse(bufferAt(readFields(buffer), 1).toString("utf8") || "{}");
+    return isObject(value) ? value : {};
+  } catch {
+    throw badRequest("a field of a protobuf message holds no JSON");
+  }
 }
 
 function isZero(value: Json): boolean {
