@@ -17,6 +17,7 @@ export type { WorkloadDriver } from "./kubelet/program.ts";
 export type { GpuUse, LogLine } from "./kubelet/runtime.ts";
 export { type ContainerRef, type KubeletOptions, KubeletStandIn } from "./kubelet/stand-in.ts";
 export { workloadAnnotations } from "./kubelet/workload.ts";
+export { NodeLifecycle, type NodeLifecycleOptions } from "./node-lifecycle/node-lifecycle.ts";
 export { ClusterState } from "./scheduler/cluster-state.ts";
 export { type Decision, decide } from "./scheduler/pass.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler/scheduler.ts";

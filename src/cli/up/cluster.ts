@@ -13,7 +13,14 @@ import {
   type Outcome,
   TrancheError,
 } from "../../base/index.ts";
-import { type ApiServer, Controllers, logReader, Scheduler, startApiServer } from "../../embedded/index.ts";
+import {
+  type ApiServer,
+  Controllers,
+  logReader,
+  NodeLifecycle,
+  Scheduler,
+  startApiServer,
+} from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
 import { KubeClient, type Node, resources } from "../../kube/index.ts";
 import { ClusterNode } from "./cluster-node.ts";
@@ -80,6 +87,7 @@ async function build(
   closers.push(() => client.close());
   const scheduler = new Scheduler(client, { clock, log });
   const controllers = new Controllers(client, { clock, log });
+  const lifecycle = new NodeLifecycle(client, { clock, log });
   const nodes: ClusterNode[] = [];
   for (const [ordinal, declared] of options.nodes.entries()) {
     const { name, gpus } = declared;
@@ -96,6 +104,8 @@ async function build(
     closers.push(() => scheduler.stop());
     controllers.start();
     closers.push(() => controllers.stop());
+    lifecycle.start();
+    closers.push(() => lifecycle.stop());
     for (const node of nodes) {
       node.startAgent();
       closers.push(() => node.stopAgent());
@@ -108,7 +118,7 @@ async function build(
     kubeconfigPath,
     stateDirectory: stateDir.path,
     startWork,
-    idle: () => scheduler.idle() && controllers.idle() && nodes.every((node) => node.idle()),
+    idle: () => scheduler.idle() && controllers.idle() && lifecycle.idle() && nodes.every((node) => node.idle()),
     snapshots: () => Promise.all(nodes.map((node) => node.snapshot())),
     stop: () => closeAll(closers),
   };
