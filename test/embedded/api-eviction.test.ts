@@ -137,6 +137,12 @@ const rows: readonly Setting[] = [
     cause: "DisruptionBudget The disruption budget budget-0 needs 2 healthy pods and has 1 currently",
   },
   {
+    name: "an unhealthy pod is not free where the budget wants nobody",
+    ready: false,
+    status: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0 },
+    want: "429 there",
+  },
+  {
     name: "a budget may let unhealthy pods go at any time",
     ready: false,
     spec: { unhealthyPodEvictionPolicy: "AlwaysAllow" },

@@ -62,17 +62,15 @@ export class GarbageCollector {
     const formerOwners = previous === undefined ? [] : ownersOf(previous.object);
     if (owners !== formerOwners) this.#index.replace(place, formerOwners, owners);
     if (type === "DELETED") {
-      this.#waiting.delete(current.uid);
       this.#index.noteGone(current.uid);
       this.#enqueueAll(this.#index.dependentsOf(current.uid));
-    } else if (waits(current.object)) {
-      const begins = !this.#waiting.has(current.uid);
+    }
+    if (type !== "DELETED" && waits(current.object)) {
       this.#waiting.set(current.uid, place);
       this.#enqueue(place);
-      if (begins && hasFinalizer(current.object, foregroundFinalizer)) {
-        this.#enqueueAll(this.#index.dependentsOf(current.uid));
-      }
-    }
+      const begins = isForeground(current.object) && (previous === undefined || !isForeground(previous.object));
+      if (begins) this.#enqueueAll(this.#index.dependentsOf(current.uid));
+    } else this.#waiting.delete(current.uid);
     if (owners === formerOwners) return;
     if (owners.length > 0) this.#enqueue(place);
     // An owner that waits may be able to go when this one is gone, or no longer blocks it.
@@ -131,7 +129,7 @@ export class GarbageCollector {
   #deleteFirst(place: Place, found: Version): void {
     const isCircle = anyOf(this.#index.dependentsOf(found.uid), (one) => {
       const object = this.#find(one)?.object;
-      return object !== undefined && isEnding(object) && hasFinalizer(object, foregroundFinalizer);
+      return object !== undefined && isForeground(object);
     });
     if (isCircle) this.#change(place, withoutBlocking);
     this.#delete(place, "Foreground");
@@ -145,7 +143,7 @@ export class GarbageCollector {
     const place = { collection: collectionKey(type), namespace: type.namespaced ? namespace : "" };
     const found = this.#find({ ...place, name: textAt(owner, "name") });
     if (found === undefined || found.uid !== uidOf(owner)) return "gone";
-    return isEnding(found.object) && hasFinalizer(found.object, foregroundFinalizer) ? "waiting" : "solid";
+    return isForeground(found.object) ? "waiting" : "solid";
   }
 
   #ownerType(owner: Json): ApiType | undefined {
@@ -206,8 +204,13 @@ function presentPropagation(object: JsonObject): Propagation {
   return hasFinalizer(object, foregroundFinalizer) ? "Foreground" : "Background";
 }
 
+/** Whether the object's deletion waits for its dependents to go, or to be let go. */
 function waits(object: JsonObject): boolean {
-  return isEnding(object) && (hasFinalizer(object, orphanFinalizer) || hasFinalizer(object, foregroundFinalizer));
+  return isForeground(object) || (isEnding(object) && hasFinalizer(object, orphanFinalizer));
+}
+
+function isForeground(object: JsonObject): boolean {
+  return isEnding(object) && hasFinalizer(object, foregroundFinalizer);
 }
 
 function isEnding(object: JsonObject): boolean {
