@@ -118,7 +118,8 @@ async function build(
     kubeconfigPath,
     stateDirectory: stateDir.path,
     startWork,
-    idle: () => scheduler.idle() && controllers.idle() && lifecycle.idle() && nodes.every((node) => node.idle()),
+    idle: () =>
+      api.idle() && scheduler.idle() && controllers.idle() && lifecycle.idle() && nodes.every((node) => node.idle()),
     snapshots: () => Promise.all(nodes.map((node) => node.snapshot())),
     stop: () => closeAll(closers),
   };
