@@ -7,6 +7,7 @@ import { until } from "../support/until.ts";
 import { type KubectlCluster, startKubectlCluster } from "./support/kubectl-cluster.ts";
 import { readingRows } from "./support/kubectl-reading.ts";
 import type { Step } from "./support/kubectl-steps.ts";
+import { workloadRows } from "./support/kubectl-workloads.ts";
 import { writingRows } from "./support/kubectl-writing.ts";
 
 suite("kubectl", { concurrency: 4 }, () => {
@@ -15,7 +16,7 @@ suite("kubectl", { concurrency: 4 }, () => {
     world = await startKubectlCluster();
   });
   after(() => world.stop());
-  for (const { name, steps } of [...readingRows, ...writingRows]) {
+  for (const { name, steps } of [...readingRows, ...writingRows, ...workloadRows]) {
     test(name, async () => {
       for (const step of steps) await obey(world, step);
     });

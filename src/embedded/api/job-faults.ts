@@ -4,7 +4,7 @@
 import type { Cause } from "./errors.ts";
 import { type JsonObject, listAt, numberAt, objectAt, textAt } from "./json.ts";
 import { invalidValue, requiredValue } from "./metadata-validation.ts";
-import { fixedFaults, negativeFaults, typeFaults } from "./workload-faults.ts";
+import { fixedFaults, negativeFaults, notHere, typeFaults } from "./workload-faults.ts";
 
 const counts = ["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"];
 /** Known to the API, and refused rather than silently ignored. */
@@ -22,10 +22,6 @@ export function jobFaults(job: JsonObject, old: JsonObject | undefined): readonl
     ...unsupported.filter((field) => spec[field] !== undefined).map((field) => notHere(`spec.${field}`)),
     ...(old === undefined ? [] : changeFaults(job, old)),
   ];
-}
-
-function notHere(field: string): Cause {
-  return { reason: "FieldValueForbidden", message: "Forbidden: this cluster does not know it", field };
 }
 
 /** A job's pods end; whoever starts them again whenever they do would never let it finish. */

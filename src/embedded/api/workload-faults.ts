@@ -35,6 +35,11 @@ export function fixedFaults(object: JsonObject, old: JsonObject, fields: readonl
     .map((field) => invalidValue(`spec.${field}`, objectAt(object, "spec")[field], "field is immutable"));
 }
 
+/** A field of the API that the controllers here do not follow. */
+export function notHere(field: string): Cause {
+  return { reason: "FieldValueForbidden", message: "Forbidden: this cluster does not follow it", field };
+}
+
 /** What keeps running has pods that are started again whenever they end. */
 export function alwaysFaults(object: JsonObject): readonly Cause[] {
   const pod = objectAt(object, "spec", "template", "spec");

@@ -11,6 +11,7 @@ import {
   alwaysFaults,
   budgetFaults,
   negativeFaults,
+  notHere,
   rollingFaults,
   strategyFaults,
   templateFaults,
@@ -86,10 +87,18 @@ const daemonSet = workload({
       ...negativeFaults(object, ["minReadySeconds", "revisionHistoryLimit"]),
       ...alwaysFaults(object),
       ...typeFaults(type, "spec.updateStrategy.type", ["RollingUpdate", "OnDelete"]),
-      ...(type === "RollingUpdate" ? rollingFaults(objectAt(strategy, "rollingUpdate"), "spec.updateStrategy") : []),
+      ...(type === "RollingUpdate" ? daemonRollingFaults(objectAt(strategy, "rollingUpdate")) : []),
     ];
   },
 });
+
+/** Surge is refused rather than silently ignored: the controller takes a node's pod away before the next comes. */
+function daemonRollingFaults(rolling: JsonObject): readonly Cause[] {
+  const { maxSurge } = rolling;
+  const faults = rollingFaults(rolling, "spec.updateStrategy");
+  if (maxSurge === 0 || maxSurge === "0%") return faults;
+  return [...faults, notHere("spec.updateStrategy.rollingUpdate.maxSurge")];
+}
 
 /** A Job selects its pods by its own uid unless told otherwise. */
 const job = workload({
