@@ -4,11 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GpuDriver } from "../../src/gpu/index.ts";
-import { MockNode } from "../fixtures/mocknvml/mock-node.ts";
+import { MockNode, type MockNodeOptions } from "../fixtures/mocknvml/mock-node.ts";
 import { until } from "../support/until.ts";
 import { driverContract } from "./driver-contract.ts";
 import { model } from "./models.ts";
-import { openNode } from "./nvml-support.ts";
+import { after470, openNode } from "./nvml-support.ts";
 
 /** The ids of the instance that a MIG device is; none for a whole GPU. */
 async function placeOf(driver: GpuDriver, device: string) {
@@ -26,10 +26,20 @@ async function registered(node: MockNode): Promise<boolean> {
   return calls.filter(({ symbol }) => symbol === "nvmlDeviceRegisterEvents").length === node.uuids.length;
 }
 
-for (const id of ["a100-sxm4-40gb", "h100-sxm5-80gb", "a30-24gb", "rtx-pro-6000-blackwell-server", "h20-96gb"]) {
-  driverContract(`nvml ${id}`, async () => {
+const rows: readonly (Omit<MockNodeOptions, "models"> & { readonly id: string })[] = [
+  { id: "a100-sxm4-40gb" },
+  { id: "a100-sxm4-40gb", driverVersion: "470.256.02", hidden: after470 },
+  { id: "h100-sxm5-80gb" },
+  { id: "h100-sxm5-80gb", driverVersion: "535.216.03" },
+  { id: "a30-24gb", reversedIds: true },
+  { id: "rtx-pro-6000-blackwell-server" },
+  { id: "h20-96gb" },
+];
+
+for (const { id, ...options } of rows) {
+  driverContract(`nvml ${id} ${options.driverVersion ?? ""}`, async () => {
     const directory = await mkdtemp(join(tmpdir(), "nvml-"));
-    const node = await MockNode.create(directory, { models: [model("t4-16gb"), model(id)] });
+    const node = await MockNode.create(directory, { ...options, models: [model("t4-16gb"), model(id)] });
     const opened = await openNode(node);
     if (!opened.ok) throw new Error(JSON.stringify(opened.findings));
     const close = async (): Promise<void> => {

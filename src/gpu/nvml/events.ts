@@ -13,7 +13,7 @@ import { deviceHandle, type EventSetHandle, eventSetHandle, type Session } from 
 import { textIn } from "./struct.ts";
 import { eventData } from "./structs.ts";
 
-const waitMs = 250;
+const waitMs = 100;
 const retryMs = 1_000;
 
 /** nvmlEventTypeXidCriticalError */
