@@ -29,7 +29,7 @@ export class NodeHealth {
   readonly #book = new HealthBook();
   readonly #watch: XidWatch;
   #rules: XidRules = xidRules(new Map());
-  #problem: string | undefined;
+  #problem: DriverError | undefined;
   #bootId: string | undefined;
 
   constructor(options: NodeHealthOptions) {
@@ -92,7 +92,7 @@ export class NodeHealth {
     } catch (error) {
       if (!(error instanceof DriverError) || this.#book.gpus.length === 0) throw error;
       this.#book.silent();
-      this.#problem = errorText(error);
+      this.#problem = error;
     }
     if (before !== this.#book.answers) this.#onAnswer();
     this.#changed(this.#book.calm(clock.now()));
@@ -125,8 +125,8 @@ export class NodeHealth {
     const subject = { kind: "node", name: this.#options.node } as const;
     const problems: Finding[] = [];
     if (this.#problem !== undefined) {
-      const message = `the GPU driver does not answer, so none of its devices is offered: ${this.#problem}`;
-      const remedy = "check it with nvidia-smi; devices are offered again when it answers";
+      const message = `the GPU driver does not answer, so no device is given to pods: ${errorText(this.#problem)}`;
+      const remedy = `${this.#problem.remedy}; devices are given again when it answers`;
       problems.push(finding("driver-unreachable", subject, message, { remedy }));
     }
     if (this.#watch.problem !== undefined) {
