@@ -39,6 +39,12 @@ export function briefPod(name: string): object {
   };
 }
 
+/** A budget that keeps one pod with this `app` label. */
+export function budget(name: string, app: string): object {
+  const spec = { minAvailable: 1, selector: { matchLabels: { app } } };
+  return { apiVersion: "policy/v1", kind: "PodDisruptionBudget", metadata: { name }, spec };
+}
+
 /** Defines `GpuTeam` with a schema and columns. */
 export const gpuTeamDefinition = {
   apiVersion: "apiextensions.k8s.io/v1",

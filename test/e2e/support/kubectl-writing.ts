@@ -1,5 +1,5 @@
 /** The commands of kubectl that change something, with what people are used to see. */
-import { configMap, gpuTeam, gpuTeamDefinition, pod } from "./kubectl-objects.ts";
+import { budget, configMap, gpuTeam, gpuTeamDefinition, pod } from "./kubectl-objects.ts";
 import type { Row } from "./kubectl-steps.ts";
 
 /** Rows that write, on objects of their own names so that rows can run side by side. */
@@ -202,6 +202,77 @@ export const writingRows: readonly Row[] = [
       },
       { run: "get pod drained --ignore-not-found", out: [/^$/] },
       { run: "get node node-l4", out: [/^node-l4 +Ready,SchedulingDisabled +<none> /m] },
+      { run: "uncordon node-l4" },
+      // Kept by a budget, then let through.
+      {
+        run: "create -f -",
+        input: [budget("keeper", "kept"), pod("kept", { labels: { app: "kept" }, node: "node-l4" })],
+      },
+      { run: "wait --for=condition=Ready pod/kept --timeout=20s" },
+      { run: "wait --for=jsonpath={.status.currentHealthy}=1 pdb/keeper --timeout=20s" },
+      {
+        run: "drain node-l4 --force --timeout=1s",
+        code: 1,
+        out: [/^node\/node-l4 cordoned$/m, /^evicting pod default\/kept$/m],
+        err: [
+          /^error when evicting pods\/"kept" -n "default" \(will retry after 5s\): Cannot evict pod as it would violate the pod's disruption budget\.$/m,
+          /global timeout reached: 1s/,
+        ],
+      },
+      { run: "get pod kept -o jsonpath={.status.phase}", out: [/^Running$/] },
+      { run: 'patch pdb keeper --type=merge -p {"spec":{"minAvailable":0}}' },
+      { run: "wait --for=jsonpath={.status.disruptionsAllowed}=1 pdb/keeper --timeout=20s" },
+      {
+        run: "drain node-l4 --force --timeout=20s",
+        out: [/^pod\/kept evicted$/m, /^node\/node-l4 drained$/m],
+      },
+      { run: "get pods -l app=kept", err: [/^No resources found in default namespace\.$/m] },
+    ],
+  },
+  {
+    name: "scale",
+    steps: [
+      { run: "create deployment sized --image=registry.example/app:1 --replicas=1" },
+      { run: "rollout status deployment/sized --timeout=20s" },
+      { run: "scale deployment/sized --replicas=3", out: [/^deployment\.apps\/sized scaled$/m] },
+      { run: "rollout status deployment/sized --timeout=20s" },
+      { run: "get deployment sized -o jsonpath={.status.readyReplicas}", out: [/^3$/] },
+      {
+        run: "scale deployment/sized --current-replicas=1 --replicas=2",
+        code: 1,
+        err: [/^error: Expected replicas to be 1, was 3$/m],
+      },
+      {
+        run: "get deployment sized --subresource=scale -o jsonpath={.kind}:{.spec.replicas}:{.status.selector}",
+        out: [/^Scale:3:app=sized$/],
+      },
+      { run: "scale deployment/sized --replicas=0" },
+      { run: "wait --for=delete pod -l app=sized --timeout=20s" },
+      { run: "get pods -l app=sized", err: [/^No resources found in default namespace\.$/m] },
+    ],
+  },
+  {
+    name: "delete --cascade",
+    steps: [
+      { run: "create deployment parent --image=registry.example/app:1 --replicas=2" },
+      { run: "rollout status deployment/parent --timeout=20s" },
+      {
+        run: "delete deployment parent --cascade=orphan",
+        out: [/^deployment\.apps "parent" deleted from default namespace$/m],
+      },
+      { run: "get replicasets -l app=parent -o jsonpath={.items[*].metadata.ownerReferences}", out: [/^$/] },
+      { run: "get pods -l app=parent", out: [/^parent-[a-z0-9]+-[a-z0-9]{5} +1\/1 +Running +0 +\d+s$/m] },
+      {
+        run: "delete replicasets -l app=parent --cascade=foreground --timeout=20s",
+        out: [/^replicaset\.apps "parent-[a-z0-9]+" deleted from default namespace$/m],
+      },
+      // The replica set waited for its pods, and the command for the replica set.
+      { run: "get pods -l app=parent", err: [/^No resources found in default namespace\.$/m] },
+      { run: "create deployment parent --image=registry.example/app:1" },
+      { run: "rollout status deployment/parent --timeout=20s" },
+      { run: "delete deployment parent" },
+      { run: "wait --for=delete replicasets,pods -l app=parent --timeout=20s" },
+      { run: "get replicasets,pods -l app=parent", err: [/^No resources found in default namespace\.$/m] },
     ],
   },
   {
