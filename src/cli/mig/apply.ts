@@ -8,7 +8,7 @@ import { merged } from "../node/holders.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { findingLines } from "../report/text.ts";
 import { carryOut } from "./change.ts";
-import { type CommandContext, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
+import { type CommandContext, commandFailed, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
 import { type HookRun, runHook } from "./hooks.ts";
 import { brokenOff, type MigJournal, openJournal } from "./journal.ts";
 import { isRefused, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
@@ -85,10 +85,12 @@ class Apply {
     if (unfinished !== undefined) this.#context.output.progress(findingLines([brokenOff(unfinished)]));
     const started = await runHook(this.#hooks, "apply-start");
     if (started !== undefined) return refuse(this.#context, [started]);
-    const findings = await this.#change(target.value);
+    const findings = await this.#change(target.value).catch((error: unknown) => [
+      commandFailed(error, this.#args.node.stateDir),
+    ]);
     const ended = await runHook(this.#hooks, "apply-exit");
-    const all_ = ended === undefined ? findings : [...findings, ended];
-    if (all_.length > 0) return refuse(this.#context, all_);
+    const failures = ended === undefined ? findings : [...findings, ended];
+    if (failures.length > 0) return refuse(this.#context, failures);
     this.#context.output.answer("MIG configuration applied successfully");
     return 0;
   }

@@ -2,7 +2,7 @@
  * What every `tranche mig` command works with.
  */
 import { errorText, type Finding, finding, type Logger, type Outcome } from "../../base/index.ts";
-import type { Gpu, GpuDriver } from "../../gpu/index.ts";
+import { DriverError, type Gpu, type GpuDriver } from "../../gpu/index.ts";
 import type { Holders } from "../../partition/index.ts";
 import { LocalHolders } from "../node/holders.ts";
 import { openDriver } from "../node/open-driver.ts";
@@ -66,6 +66,19 @@ export async function readHolders(holders: LocalHolders): Promise<Outcome<Holder
 export function refuse({ output }: Pick<CommandContext, "output">, findings: readonly Finding[]): number {
   output.progress(findingLines(findings));
   return 1;
+}
+
+/**
+ * What ended a command early: the driver or the disk did not do what was asked. Anything else is a fault of the program
+ * and is thrown on.
+ */
+export function commandFailed(error: unknown, stateDir: string): Finding {
+  if (error instanceof DriverError) return driverFailed(error);
+  if (!(error instanceof Error && "syscall" in error)) throw error;
+  const message = `cannot write the journal in ${stateDir}: ${errorText(error)}`;
+  return finding("state-dir-unusable", { kind: "file", name: stateDir }, message, {
+    remedy: "make room or choose another --state-dir; see `tranche gpus` for what stands",
+  });
 }
 
 /** A call to the driver that failed outside a change. */

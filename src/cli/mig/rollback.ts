@@ -5,7 +5,7 @@ import { type Finding, finding } from "../../base/index.ts";
 import { type RecordedLayout, recordedText } from "../../partition/index.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { carryOut } from "./change.ts";
-import { type CommandContext, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
+import { type CommandContext, commandFailed, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
 import { type MigJournal, openJournal } from "./journal.ts";
 import { isRefused, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
 
@@ -27,7 +27,10 @@ export async function migRollback(args: RollbackArguments, context: CommandConte
     const node = await openGpus(args.node, [], context);
     if (!node.ok) return refuse(context, node.findings);
     try {
-      const findings = await goBack(args, context, { node: node.value, journal, before: record.before });
+      const way = { node: node.value, journal, before: record.before };
+      const findings = await goBack(args, context, way).catch((error: unknown) => [
+        commandFailed(error, args.node.stateDir),
+      ]);
       if (findings.length > 0) return refuse(context, findings);
       const texts = record.before.map((one) => `GPU ${one.gpuIndex}: ${recordedText(one)}`);
       if (!args.dryRun && args.format === "text") {

@@ -24,6 +24,8 @@ export interface SeenGpu {
 
 export interface Machine {
   readonly directory: string;
+  /** Where the host's file system is. */
+  readonly root: string;
   /** Options that make a command work on this machine. */
   readonly options: readonly string[];
   /** Runs `tranche WORDS OPTIONS`. */
@@ -36,15 +38,15 @@ export interface Machine {
 /** A machine whose simulated GPUs are kept in a directory of the test's own. */
 export async function simulatedMachine(t: TestContext, gpus: string): Promise<Machine> {
   const directory = await temporaryDirectory(t);
-  const machine = machineOf(directory, [
-    ...["--driver", "simulated", "--root", join(directory, "host"), "--state-dir", join(directory, "state")],
-  ]);
+  const machine = machineOf(directory, join(directory, "host"), ["--driver", "simulated"]);
   const { code, progress } = await machine.run("gpus", "--simulated-gpus", gpus);
   assert.equal(code, 0, progress);
   return machine;
 }
 
-export function machineOf(directory: string, options: readonly string[]): Machine {
+/** A machine whose files are in `directory` and whose GPUs the options name. */
+export function machineOf(directory: string, root: string, driver: readonly string[]): Machine {
+  const options = [...driver, "--root", root, "--state-dir", join(directory, "state")];
   const run = (...words: readonly string[]): Promise<Run> => runTranche([...words, ...options]);
   const gpus = async (): Promise<readonly SeenGpu[]> => {
     const { code, answer, progress } = await run("gpus", "-o", "json");
@@ -52,7 +54,7 @@ export function machineOf(directory: string, options: readonly string[]): Machin
     const seen: { readonly gpus: readonly SeenGpu[] } = JSON.parse(answer);
     return seen.gpus;
   };
-  return { directory, options, run, gpus, state: async () => (await gpus()).map(stateText) };
+  return { directory, root, options, run, gpus, state: async () => (await gpus()).map(stateText) };
 }
 
 export function stateText({ index, mig, instances }: SeenGpu): string {

@@ -275,8 +275,8 @@ async function hooksFile({ directory }: Machine, trace: string, failing = ""): P
 }
 
 /** A kubelet on the machine that tells of pod `ml/train-0` with this device. */
-async function kubeletWith(t: TestContext, { directory }: Machine, deviceId: string): Promise<void> {
-  const socketPath = join(directory, "host/var/lib/kubelet/pod-resources/kubelet.sock");
+async function kubeletWith(t: TestContext, { root }: Machine, deviceId: string): Promise<void> {
+  const socketPath = join(root, "var/lib/kubelet/pod-resources/kubelet.sock");
   await mkdir(dirname(socketPath), { recursive: true });
   const device = { resource: "nvidia.com/mig-3g.40gb", deviceId, numaNode: undefined };
   const pod = { namespace: "ml", pod: "train-0", containers: [{ name: "main", devices: [device] }] };
