@@ -12,6 +12,7 @@ import {
   KubeConfig,
   makeInformer,
   PatchStrategy,
+  PolicyV1Api,
   setHeaderOptions,
   type V1ConfigMap,
   type V1Pod,
@@ -139,6 +140,53 @@ test("client-node patches in three ways", async (t) => {
       pod.spec?.containers.map((one) => [one.name, one.image, one.resources?.limits]),
       [["main", "registry.example/app:2", { "nvidia.com/gpu": "1" }]],
     );
+  });
+});
+
+test("client-node scales, is kept from evicting by a budget, and deletes with all that belongs to it", async (t) => {
+  await withClient(t, async (core, config) => {
+    const apps = config.makeApiClient(AppsV1Api);
+    const policy = config.makeApiClient(PolicyV1Api);
+    const name = "web";
+    const labels = { app: name };
+    const containers = [{ name: "main", image: "registry.example/app:1" }];
+    const template = { metadata: { labels }, spec: { containers, terminationGracePeriodSeconds: 1 } };
+    const spec = { replicas: 1, selector: { matchLabels: labels }, template };
+    await apps.createNamespacedDeployment({ namespace, body: { metadata: { name }, spec } });
+    // The controllers write to the deployment too, so a version may be out of date the moment it is read.
+    const scale = await until("the deployment is scaled from its present version", async () => {
+      const seen = await apps.readNamespacedDeploymentScale({ namespace, name });
+      const body = { ...seen, spec: { replicas: 2 } };
+      return (await codeOf(apps.replaceNamespacedDeploymentScale({ namespace, name, body }))) === 200 && seen;
+    });
+    assert.equal(scale.status?.selector, "app=web");
+    const stale = apps.replaceNamespacedDeploymentScale({ namespace, name, body: { ...scale, spec: { replicas: 3 } } });
+    assert.equal(await codeOf(stale), 409);
+    const budget = { metadata: { name }, spec: { minAvailable: 1, selector: { matchLabels: labels } } };
+    await policy.createNamespacedPodDisruptionBudget({ namespace, body: budget });
+    await until("one of two pods may go", async () => {
+      const { status } = await policy.readNamespacedPodDisruptionBudget({ namespace, name });
+      return status?.currentHealthy === 2 && status.disruptionsAllowed === 1;
+    });
+    const { items } = await core.listNamespacedPod({ namespace, labelSelector: "app=web" });
+    const evictions = items.map(async ({ metadata }) => {
+      const pod = metadata?.name ?? "";
+      return codeOf(
+        core.createNamespacedPodEviction({ namespace, name: pod, body: { metadata: { name: pod, namespace } } }),
+      );
+    });
+    assert.deepEqual((await Promise.all(evictions)).sort(), [200, 429]);
+    await until("the evicted pod has a successor", async () => {
+      const { status } = await policy.readNamespacedPodDisruptionBudget({ namespace, name });
+      return status?.currentHealthy === 2;
+    });
+    await apps.deleteNamespacedDeployment({ namespace, name, propagationPolicy: "Foreground" });
+    await until("the deployment is gone", async () => {
+      const { items: left } = await apps.listNamespacedDeployment({ namespace });
+      return left.length === 0;
+    });
+    assert.deepEqual((await core.listNamespacedPod({ namespace, labelSelector: "app=web" })).items, []);
+    assert.deepEqual((await apps.listNamespacedReplicaSet({ namespace })).items, []);
   });
 });
 
