@@ -8,6 +8,6 @@ export {
   MIG_CONFIG_LABEL,
   PLUGIN_CONFIG_LABEL,
 } from "./desired.ts";
-export { knownXids, type Recovery, type XidMeaning, xidMeaning } from "./health/xid-table.ts";
+export { knownXids, QUIET_MS as XID_QUIET_MS, type Recovery, type XidMeaning, xidMeaning } from "./health/xid-table.ts";
 export type { InputValues } from "./inputs.ts";
 export { withNode } from "./with-node.ts";
