@@ -93,6 +93,17 @@ const rows: {
     want: "p evicts x from a",
   },
   {
+    name: "a pod without labels is kept by no budget",
+    others: [podOf("x", 1, { on: "a" }), podOf("y", 1, { on: "b", priority: 5 })],
+    budgets: [
+      {
+        ...budget("kept", 0),
+        spec: { selector: { matchExpressions: [{ key: "app", operator: "DoesNotExist" }] } },
+      },
+    ],
+    want: "p evicts x from a",
+  },
+  {
     name: "on one node those go first that no budget keeps",
     nodes: [nodeOf("a", 2)],
     others: [podOf("x", 1, { on: "a", labels: { app: "kept" } }), podOf("y", 1, { on: "a", priority: 5 })],
