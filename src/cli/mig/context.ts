@@ -32,7 +32,7 @@ export async function openGpus(
   devices: readonly string[],
   { log }: Pick<CommandContext, "log">,
 ): Promise<Outcome<NodeGpus>> {
-  const opened = await openDriver(node, log);
+  const opened = await openDriver(node, log).catch((error: unknown) => failedWith(driverFailed(error)));
   if (!opened.ok) return opened;
   const { driver } = opened.value;
   const holders = new LocalHolders(driver, node.root);
@@ -41,7 +41,7 @@ export async function openGpus(
     await opened.value.close();
   };
   const all = await driver.list().catch((error: unknown) => driverFailed(error));
-  const chosen = "code" in all ? { ok: false as const, findings: [all] } : pickGpus(all, devices);
+  const chosen = "code" in all ? failedWith(all) : pickGpus(all, devices);
   const findings = [...opened.value.findings(), ...chosen.findings];
   if (chosen.ok && !("code" in all)) {
     return { ok: true, value: { driver, all, chosen: chosen.value, holders, close }, findings };
@@ -86,4 +86,8 @@ export function driverFailed(error: unknown): Finding {
   return finding("driver-unreachable", { kind: "node", name: "this node" }, errorText(error), {
     remedy: "see nvidia-smi and the kernel log (dmesg) for NVRM messages",
   });
+}
+
+function failedWith(one: Finding): { readonly ok: false; readonly findings: readonly Finding[] } {
+  return { ok: false, findings: [one] };
 }

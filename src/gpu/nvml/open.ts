@@ -37,7 +37,7 @@ const libraryDirectories: readonly string[] = [
 /**
  * A driver over the machine's NVML library; without a usable library or driver, the finding that says so.
  *
- * The caller closes it. Only this function loads native code; importing it does not.
+ * The caller closes it. Throws `DriverError` when the driver answers but does not tell its version. Only this function loads native code; importing it does not.
  */
 export async function openNvmlDriver(options: NvmlDriverOptions): Promise<Outcome<NvmlDriver>> {
   const { libraryPath, root = "/", nvidiaSmi = "nvidia-smi", log, clock } = options;
@@ -49,7 +49,7 @@ export async function openNvmlDriver(options: NvmlDriverOptions): Promise<Outcom
     const loaded = existsSync(join(root, "proc/driver/nvidia/version"));
     return { ok: false, findings: [initialisationFinding(library.path, result, loaded)] };
   }
-  const driverVersion = session.text("nvmlSystemGetDriverVersion", undefined);
+  const driverVersion = await versionOf(session);
   const exported = new Set<string>(library.functions.keys());
   const older = olderLibraryFinding(
     missingSymbols((name) => exported.has(name)),
@@ -68,6 +68,15 @@ export async function openNvmlDriver(options: NvmlDriverOptions): Promise<Outcom
     clock,
   });
   return { ok: true, value, findings };
+}
+
+async function versionOf(session: Session): Promise<string> {
+  try {
+    return session.text("nvmlSystemGetDriverVersion", undefined);
+  } catch (error) {
+    await session.shutDown();
+    throw error;
+  }
 }
 
 /** The loader's own search first, unless the host's files are elsewhere: then those are the driver's. */

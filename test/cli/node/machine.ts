@@ -12,6 +12,7 @@ export interface SeenGpu {
   readonly uuid: string;
   readonly mig: { readonly current: boolean; readonly pending: boolean } | null;
   readonly instances: readonly {
+    readonly id: number;
     readonly profile: string;
     readonly placement: string;
     readonly computeInstances: readonly {
