@@ -299,3 +299,26 @@ test("our client evicts with preconditions, and is told when to come again", asy
   await evictPod(api.client, ref, { preconditions: { uid: metadata.uid ?? "" }, gracePeriodSeconds: 0 });
   assert.equal(await stateOf("pod"), "gone");
 });
+
+const badBudgets = [
+  { spec: { minAvailable: 1, maxUnavailable: 1 }, want: /minAvailable and maxUnavailable cannot be both set/ },
+  { spec: { minAvailable: -1 }, want: /spec\.minAvailable: Invalid value: -1: must be greater than or equal to 0/ },
+  { spec: { maxUnavailable: "101%" }, want: /spec\.maxUnavailable: .* must not be greater than 100%/ },
+  { spec: { minAvailable: "few" }, want: /spec\.minAvailable: .* a valid percent string must be a numeric string/ },
+  {
+    spec: { unhealthyPodEvictionPolicy: "Never" },
+    want: /unhealthyPodEvictionPolicy: Unsupported value: "Never": supported values: "AlwaysAllow", "IfHealthyBudget"/,
+  },
+  {
+    spec: { selector: { matchExpressions: [{ key: "app", operator: "Gt", values: ["1"] }] } },
+    want: /spec\.selector: .* not a valid selector/,
+  },
+];
+for (const { spec, want } of badBudgets) {
+  test(`refuses a budget with ${JSON.stringify(spec)}`, async () => {
+    const path = `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`;
+    const { code, body } = await api.call(path, { method: "POST", body: { metadata: { name: "bad" }, spec } });
+    assert.equal(code, 422);
+    assert.match(String(body["message"]), want);
+  });
+}

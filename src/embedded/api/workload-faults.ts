@@ -3,7 +3,7 @@
  */
 import { matchesLabels, parseLabelSelector } from "../../kube/index.ts";
 import type { Cause } from "./errors.ts";
-import { type Json, type JsonObject, numberAt, objectAt, sameJson, textAt, textFields } from "./json.ts";
+import { isObject, type Json, type JsonObject, numberAt, objectAt, sameJson, textAt, textFields } from "./json.ts";
 import { invalidValue, requiredValue } from "./metadata-validation.ts";
 import { podSpecFaults } from "./pod-validation.ts";
 
@@ -121,8 +121,16 @@ export function shareFaults(share: Json | undefined, field: string): readonly Ca
 
 /** The faults of a disruption budget. */
 export function budgetFaults(budget: JsonObject): readonly Cause[] {
-  const { minAvailable, maxUnavailable } = objectAt(budget, "spec");
+  const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy } = objectAt(budget, "spec");
   const faults: Cause[] = [];
+  // Without a selector it keeps nobody, which is allowed; one that cannot be read would do so by mistake.
+  if (isObject(selector) && parseLabelSelector(selector) === undefined) {
+    faults.push(invalidValue("spec.selector", selector, "not a valid selector"));
+  }
+  if (typeof unhealthyPodEvictionPolicy === "string") {
+    const choices = ["AlwaysAllow", "IfHealthyBudget"];
+    faults.push(...typeFaults(unhealthyPodEvictionPolicy, "spec.unhealthyPodEvictionPolicy", choices));
+  }
   if (minAvailable !== undefined && maxUnavailable !== undefined) {
     faults.push(invalidValue("spec", {}, "minAvailable and maxUnavailable cannot be both set"));
   }
