@@ -89,6 +89,14 @@ suite("old sets shrink as far as enough stays available", () => {
       want: "old-0=1",
     },
     {
+      name: "no more of what is not healthy than pods that are not available yet leave room for",
+      replicas: 10,
+      unavailable: 2,
+      fresh: "2/0",
+      old: ["10/5"],
+      want: "old-0=8",
+    },
+    {
       name: "healthy pods follow in the same look",
       replicas: 4,
       unavailable: 2,
