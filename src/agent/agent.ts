@@ -129,6 +129,7 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#running;
+    await this.#events.tell();
     await this.#host.stop();
     this.#podResources.close();
   }
@@ -180,7 +181,7 @@ export class NodeAgent {
         } catch (error) {
           if (signal.aborted) break;
           log.warn({ node, error: errorText(error) }, "turn broken off");
-          this.#turn = { ...this.#turn, findings: [this.#broken(error)] };
+          this.#turn = { ...this.#turn, findings: [this.#broken(error), ...this.#health.illnesses()] };
           waitMs = RETRY_MS;
         }
         this.#busy = false;
@@ -201,7 +202,9 @@ export class NodeAgent {
     if (inputs === undefined) return this.#turn;
     const health = this.#health;
     health.noteBoot(inputs.node.status?.nodeInfo?.["bootID"]);
-    const desired = desiredState(inputs, await health.look(), this.#lastGood);
+    const seen = await health.look();
+    if (seen.length === 0 && !health.answers) return this.#withoutDriver(inputs.node);
+    const desired = desiredState(inputs, seen, this.#lastGood);
     this.#lastGood = desired;
     health.follow(desired.xidRules);
     const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
@@ -217,6 +220,7 @@ export class NodeAgent {
       offers: offered.offers,
       settings: desired.settings,
       pairScore: await this.#links.scores(gpus),
+      withheld: change.withheld,
     });
     const confirmed = await this.#offering.confirmed();
     const findings = [...desired.findings, ...change.findings, ...offered.findings, ...health.problems()];
@@ -238,9 +242,20 @@ export class NodeAgent {
     };
   }
 
+  /** The driver has not answered since the agent started: there is nothing to decide upon, and nothing to offer. */
+  async #withoutDriver(registered: Node): Promise<TurnResult> {
+    const findings = this.#health.problems();
+    await this.#writer.writeFindings(registered, findings);
+    return { ...this.#turn, findings, retryInMs: RETRY_MS };
+  }
+
   /** The kubelet hears of it at once, however long the turn under way may take; the next turn sees to the rest. */
   #onHealth(): void {
-    void this.#offering.refresh();
+    const { log, node } = this.#options;
+    this.#offering.refresh().catch((error: unknown) => {
+      // The turn that follows makes all lists anew.
+      log.warn({ node, error: errorText(error) }, "devices not reported");
+    });
     this.#trigger.set();
   }
 

@@ -24,6 +24,8 @@ export interface Published {
   readonly offers: readonly Offer[];
   readonly settings: SharingSettings;
   readonly pairScore: PairScore;
+  /** UUIDs of devices that no pod may get for now. */
+  readonly withheld: readonly string[];
 }
 
 /** The device plugins of the node, as far as an offering needs them. */
@@ -69,11 +71,11 @@ export class Offering implements Withdrawal {
     return this.#published?.offers ?? [];
   }
 
-  /** Makes `published` the whole of what the node offers; nothing is withdrawn or closed any more. */
+  /** Makes `published` the whole of what the node offers; nothing but `withheld` is withdrawn or closed any more. */
   async publish(published: Published): Promise<void> {
     this.#published = published;
-    this.#withdrawn = new Set();
-    this.#closed = new Set();
+    this.#withdrawn = new Set(published.withheld);
+    this.#closed = new Set(published.withheld);
     for (const { resource } of published.offers) this.#names.add(resource);
     await this.#send();
   }
@@ -94,7 +96,7 @@ export class Offering implements Withdrawal {
     this.#closed = new Set([...this.#closed, ...uuids]);
   }
 
-  /** Whether the kubelet shows exactly what is offered and healthy, within five seconds. */
+  /** Whether the kubelet shows exactly what is offered, not withdrawn and healthy, within five seconds. */
   confirmed(): Promise<boolean> {
     return this.#shows((shown) => this.#matches(shown));
   }
@@ -115,15 +117,21 @@ export class Offering implements Withdrawal {
   }
 
   #matches(shown: ReadonlyMap<string, readonly string[]>): boolean {
-    const { isHealthy } = this.#options;
     const expected = new Map(
-      this.offers.map(({ resource, devices }) => [resource, devices.filter(isHealthy).map(({ id }) => id)]),
+      this.offers.map(({ resource, devices }) => {
+        return [resource, devices.filter((device) => this.#isFree(device)).map(({ id }) => id)];
+      }),
     );
     return [...this.#names].every((resource) => {
       const ids = expected.get(resource) ?? [];
       const seen = new Set(shown.get(resource) ?? []);
       return ids.length === seen.size && ids.every((id) => seen.has(id));
     });
+  }
+
+  /** Whether a pod may get it. */
+  #isFree(device: Device): boolean {
+    return !this.#withdrawn.has(device.uuid) && this.#options.isHealthy(device);
   }
 
   async #send(): Promise<void> {
@@ -133,7 +141,7 @@ export class Offering implements Withdrawal {
         {
           devices: offer.devices.map((device) => ({
             id: device.id,
-            healthy: !this.#withdrawn.has(device.uuid) && this.#options.isHealthy(device),
+            healthy: this.#isFree(device),
             numaNode: device.numaNode,
           })),
           backend: {

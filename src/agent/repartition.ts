@@ -49,10 +49,16 @@ export interface RepartitionResult {
   readonly findings: readonly Finding[];
   /** When to try again at the latest, if a failure is to be retried. */
   readonly retryInMs: number | undefined;
+  /**
+   * UUIDs of devices that are to go as soon as it is told who holds what. A pod that got one of them meanwhile would hold
+   * up the change for as long as it runs: after a reboot, a GPU whose MIG mode is gone would be given away as a whole.
+   */
+  readonly withheld: readonly string[];
 }
 
 /** How far one GPU is. */
-type Change = Pick<RepartitionResult, "state" | "findings"> & Partial<Pick<RepartitionResult, "retryInMs">>;
+type Change = Pick<RepartitionResult, "state" | "findings"> &
+  Partial<Pick<RepartitionResult, "retryInMs" | "withheld">>;
 
 interface Failure {
   /** The wish that failed. */
@@ -77,10 +83,12 @@ export class Repartition {
     const findings: Finding[] = [];
     const states = new Set<RepartitionResult["state"]>();
     const waits: number[] = [];
+    const allWithheld: string[] = [];
     for (const one of wanted) {
       signal.throwIfAborted();
-      const { state, findings: found, retryInMs } = await this.#changeIfTold(one, signal);
+      const { state, findings: found, retryInMs, withheld = [] } = await this.#changeIfTold(one, signal);
       states.add(state);
+      allWithheld.push(...withheld);
       findings.push(...withNode(this.#options.node, found));
       if (retryInMs !== undefined) waits.push(retryInMs);
     }
@@ -91,7 +99,7 @@ export class Repartition {
     let state: RepartitionResult["state"] = "success";
     if (states.has("pending")) state = "pending";
     if (states.has("failed")) state = "failed";
-    return { state, findings, retryInMs };
+    return { state, findings, retryInMs, withheld: allWithheld };
   }
 
   /** What failed and is not wanted any more is not tried again. */
@@ -110,7 +118,8 @@ export class Repartition {
       return await this.#change(wanted, signal);
     } catch (error) {
       if (!(error instanceof TrancheError) || error.code !== HOLDERS_UNTOLD) throw error;
-      return { state: "pending", findings: [untold(wanted, error.message)], retryInMs: FIRST_RETRY_MS };
+      const withheld = await this.#toGo(wanted);
+      return { state: "pending", findings: [untold(wanted, error.message)], retryInMs: FIRST_RETRY_MS, withheld };
     }
   }
 
@@ -161,9 +170,18 @@ export class Repartition {
   }
 
   async #plan(wanted: WantedMig): Promise<PartitionPlan | undefined> {
-    const { driver, holders } = this.#options;
-    const gpu = (await driver.list()).find((one: Gpu) => one.uuid === wanted.gpuUuid);
-    return gpu && planGpu({ gpu, wanted, holders: await holders.holders() });
+    const gpu = await this.#gpu(wanted);
+    return gpu && planGpu({ gpu, wanted, holders: await this.#options.holders.holders() });
+  }
+
+  /** UUIDs of what the change would take if nobody held anything. */
+  async #toGo(wanted: WantedMig): Promise<readonly string[]> {
+    const gpu = await this.#gpu(wanted);
+    return gpu === undefined ? [] : planGpu({ gpu, wanted, holders: new Map() }).withdrawn;
+  }
+
+  async #gpu({ gpuUuid }: WantedMig): Promise<Gpu | undefined> {
+    return (await this.#options.driver.list()).find((one) => one.uuid === gpuUuid);
   }
 
   #remember(wanted: WantedMig, findings: readonly Finding[], tries: number): void {

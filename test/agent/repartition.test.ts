@@ -154,6 +154,28 @@ test("while a kubelet at its start leaves out a pod that runs, nothing is change
   assert.equal((await node.turn("7x1g.10gb")).state, "success");
 });
 
+for (const { name, model, before, resource } of [
+  { name: "a slice", model: "a100-sxm4-80gb", before: "2x3g.40gb", resource: "nvidia.com/mig-3g.40gb" },
+  { name: "a whole GPU", model: "h100-sxm5-80gb", before: "off", resource: "nvidia.com/gpu" },
+]) {
+  test(`${name} that is to go as soon as it is told who holds what is given to no pod meanwhile`, async () => {
+    const node = new SmallNode({ models: [model] });
+    await node.turn(before);
+    const free = (of: string): number => node.kubelet.free().get(of) ?? 0;
+    assert.notEqual(free(resource), 0);
+    node.admitted = [{ name: "ml/a", uid: "1" }];
+    await node.turn("7x1g.10gb");
+    assert.equal(free(resource), 0);
+    assert.equal(await node.offering.confirmed(), true);
+    await node.turn(before);
+    assert.notEqual(free(resource), 0, "nothing is to go any more");
+    await node.turn("7x1g.10gb");
+    node.admitted = [];
+    assert.equal((await node.turn("7x1g.10gb")).state, "success");
+    assert.equal(free("nvidia.com/mig-1g.10gb"), 7);
+  });
+}
+
 test("while one GPU is changed, the devices that another has lost are not offered again", async () => {
   const node = new SmallNode({ models: ["a100-sxm4-80gb", "a100-sxm4-80gb"] });
   await node.turn("2x3g.40gb");

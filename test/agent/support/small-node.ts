@@ -65,7 +65,7 @@ export class SmallNode {
   }
 
   /** Offers what stands now, as the agent does at the end of a turn. */
-  async publish(): Promise<void> {
+  async publish(withheld: readonly string[] = []): Promise<void> {
     const gpus = await this.driver.list();
     const offered = offers({
       gpus,
@@ -73,13 +73,13 @@ export class SmallNode {
       settings: { ...settings, migStrategy: "mixed" },
       nodeName: "node-a",
     });
-    await this.offering.publish({ offers: offered.offers, settings, pairScore: () => 0 });
+    await this.offering.publish({ offers: offered.offers, settings, pairScore: () => 0, withheld });
   }
 
   /** Brings the GPUs to a wish and offers what stands then, as one turn of the agent does. */
   async turn(wish: string, signal: AbortSignal = new AbortController().signal): Promise<RepartitionResult> {
     const result = await this.repartition.run(await this.wanted(wish), signal);
-    await this.publish();
+    await this.publish(result.withheld);
     return result;
   }
 
