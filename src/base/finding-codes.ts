@@ -42,6 +42,23 @@ export const findingCodes = {
     severity: "info",
     meaning: "The journal of the state directory could not be written for a while and now holds everything again.",
   },
+  "machine-unreadable": {
+    severity: "error",
+    meaning: "The file that keeps a simulated machine in a state directory, its GPUs and how they are cut, cannot be read.",
+  },
+  "node-kept": {
+    severity: "info",
+    meaning: "A node of an earlier run is declared no more; it stays in the cluster as it was kept.",
+  },
+  "node-gpus-changed": {
+    severity: "warning",
+    meaning:
+      "A node of an earlier run is declared with other GPUs now; what its pods held of the old ones is not there any more.",
+  },
+  "kubeconfig-refused": {
+    severity: "error",
+    meaning: "The kubeconfig cannot be written where `--kubeconfig` says, or a file that is not Tranche's own is there.",
+  },
   "bad-node": { severity: "error", meaning: "A simulated node is described in a way that cannot be read." },
   "gpu-model-incomplete": {
     severity: "error",
@@ -293,6 +310,10 @@ export const findingCodes = {
     severity: "error",
     meaning: "It is not known how a GPU can be cut, so its layout is not planned and not touched.",
   },
+  "mig-instances-unread": {
+    severity: "error",
+    meaning: "The driver does not tell this process what stands on a GPU in MIG mode, so its layout cannot be changed.",
+  },
   "plan-outdated": {
     severity: "warning",
     meaning:
@@ -382,6 +403,10 @@ export const findingCodes = {
   "mig-change-refused": {
     severity: "error",
     meaning: "A change of MIG layouts was not begun, for the reasons told beside it.",
+  },
+  "gpus-unreadable": {
+    severity: "error",
+    meaning: "A command is about every GPU of the machine, but some of them cannot be read.",
   },
   "mig-config-not-applied": { severity: "error", meaning: "What stands on the GPUs is not what the config says." },
   "mig-nothing-to-roll-back": {

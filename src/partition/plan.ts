@@ -38,6 +38,8 @@ interface Case {
 export function planGpu({ gpu, wanted, holders, resettable = true }: PlanRequest): PartitionPlan {
   const { mig } = gpu;
   if (mig === undefined) return withoutMig(gpu, wanted);
+  const unread = unreadInstances(gpu);
+  if (unread !== undefined) return refused(gpu, wanted, [unread]);
   const route = modeRoute(gpu, mig, { enabled: wanted.migEnabled, resettable });
   const change = { gpu, wanted, route, blockers: gpuBlockers(gpu, holders) };
   return wanted.migEnabled ? cut(change, mig, holders) : uncut(change);
@@ -112,6 +114,15 @@ function pendingMode(gpu: Gpu, mode: MigMode, blockers: readonly Blocker[]): Fin
   const message = `MIG ${mode.pending ? "on" : "off"} is pending for GPU ${gpu.index}; taking it back waits for ${pods}`;
   return finding("mig-mode-pending", gpuSubject(gpu), message, {
     remedy: "do not reset the GPU or reboot the node before it is taken back",
+  });
+}
+
+/** What cannot be read must not be taken for nothing: a plan would then build over it. */
+export function unreadInstances(gpu: Gpu): Finding | undefined {
+  if (gpu.instancesUnread === undefined) return undefined;
+  const message = `what stands on GPU ${gpu.index} cannot be read: ${gpu.instancesUnread}; nothing is changed`;
+  return finding("mig-instances-unread", gpuSubject(gpu), message, {
+    remedy: "run as root, or give access to /proc/driver/nvidia/capabilities/mig/monitor and mig/config",
   });
 }
 

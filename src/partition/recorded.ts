@@ -9,6 +9,7 @@ import type { Gpu, GpuInstance, MigProfile, Placement } from "../gpu/index.ts";
 import { blockersOf, gpuBlockers, inUse } from "./blockers.ts";
 import { type ComputeMove, computeMask, movesTo } from "./compute.ts";
 import { modeRoute } from "./mode.ts";
+import { unreadInstances } from "./plan.ts";
 import { finishPlan, gpuSubject } from "./plan-draft.ts";
 import type { Holders } from "./situation.ts";
 import { destroyAll, type InstanceSteps, keepAll, plannedOf } from "./steps.ts";
@@ -73,6 +74,8 @@ export function planBack({ gpu, before, holders, resettable = true, place }: Pla
   const wanted = { gpuUuid, gpuIndex, migEnabled, counts: names, place };
   const stay = { gpu, wanted, parts: keepAll(gpu.instances) };
   if (gpu.mig === undefined) return finishPlan({ ...stay, complete: !migEnabled && before.instances.length === 0 });
+  const unread = unreadInstances(gpu);
+  if (unread !== undefined) return finishPlan({ ...stay, findings: [unread], complete: false });
   const unknown = before.instances.filter((one) => profileOf(gpu, one) === undefined);
   if (unknown.length > 0) return finishPlan({ ...stay, findings: [profileGone(gpu, unknown)], complete: false });
   const route = modeRoute(gpu, gpu.mig, { enabled: migEnabled, resettable });

@@ -8,7 +8,15 @@ import { merged } from "../node/holders.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { findingLines } from "../report/text.ts";
 import { carryOut } from "./change.ts";
-import { type CommandContext, commandFailed, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
+import {
+  type CommandContext,
+  commandFailed,
+  type NodeGpus,
+  openGpus,
+  readHolders,
+  refuse,
+  unreadable,
+} from "./context.ts";
 import { type HookRun, runHook } from "./hooks.ts";
 import { brokenOff, type MigJournal, openJournal } from "./journal.ts";
 import { isRefused, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
@@ -35,6 +43,8 @@ export async function migApply(args: ApplyArguments, context: CommandContext): P
     const node = await openGpus(args.node, args.devices, context);
     if (!node.ok) return refuse(context, node.findings);
     try {
+      const gone = unreadable(node.findings, args.devices);
+      if (gone.length > 0) return refuse(context, gone);
       const findings = [...hooks.findings, ...node.findings];
       if (findings.length > 0) context.output.progress(findingLines(findings));
       const apply = new Apply(args, context, { node: node.value, journal: journal.value.journal, hooks: hooks.value });

@@ -50,6 +50,19 @@ export async function openGpus(
   return { ok: false, findings };
 }
 
+/**
+ * Why a command about every GPU cannot be carried out: some cannot be read, and a config may be about them. Whoever
+ * names GPUs with `--devices` has decided.
+ */
+export function unreadable(findings: readonly Finding[], devices: readonly string[]): readonly Finding[] {
+  const gone = findings.filter(({ code }) => code === "gpu-lost" || code === "gpu-unreadable");
+  if (gone.length === 0 || devices.length > 0) return [];
+  const names = gone.map(({ subject }) => subject.name).join(", ");
+  const message = `${names} cannot be read, so nobody can tell whether the config holds there; nothing is changed`;
+  const remedy = "name the GPUs that work with --devices";
+  return [...findings, finding("gpus-unreadable", { kind: "node", name: "this node" }, message, { remedy })];
+}
+
 /** Who holds what; without an answer nothing may be taken away, so that is an error. */
 export async function readHolders(holders: LocalHolders): Promise<Outcome<Holders>> {
   try {

@@ -6,7 +6,7 @@ import { exportedMigFile, type WantedMig, yamlText } from "../../config/index.ts
 import type { Gpu } from "../../gpu/index.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { findingLines } from "../report/text.ts";
-import { type CommandContext, openGpus, readHolders, refuse } from "./context.ts";
+import { type CommandContext, openGpus, readHolders, refuse, unreadable } from "./context.ts";
 import { journalFindings, readJournal } from "./journal.ts";
 import { hasChanges, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
 import { readConfig, readTarget, type TargetArguments } from "./target.ts";
@@ -28,6 +28,8 @@ export async function migPlan(args: PlanArguments, context: CommandContext): Pro
   if (!node.ok) return failed(node.findings);
   const { all, chosen, close } = node.value;
   try {
+    const gone = unreadable(node.findings, args.devices);
+    if (gone.length > 0) return failed(gone);
     const target = await readTarget(args, all, chosen);
     if (!target.ok) return failed(target.findings);
     const journal = await readJournal(args.node.stateDir);
@@ -72,6 +74,8 @@ export async function migAssert(args: AssertArguments, context: CommandContext):
   try {
     const target = await readTarget({ ...args, modeOnly: false }, node.value.all, node.value.chosen);
     if (!target.ok) return refuse(context, target.findings);
+    const gone = args.validConfig ? [] : unreadable(node.findings, args.devices);
+    if (gone.length > 0) return refuse(context, gone);
     if (args.validConfig) {
       context.output.answer("Selected MIG configuration is valid");
       return 0;

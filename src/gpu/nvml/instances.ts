@@ -6,7 +6,8 @@ import { instanceMemoryMiB } from "../catalogue.ts";
 import type { ComputeInstance, GpuInstance } from "../driver.ts";
 import type { MigProfile } from "../model.ts";
 import type { GpuFacts } from "./facts.ts";
-import { callError, noPermission, notFound, success } from "./return-codes.ts";
+import type { Argument } from "./native.ts";
+import { callError, invalidArgument, noPermission, notFound, notSupported, success } from "./return-codes.ts";
 import {
   type ComputeInstanceHandle,
   computeInstanceHandle,
@@ -19,6 +20,7 @@ import {
 } from "./session.ts";
 import { textIn } from "./struct.ts";
 import { computeInstanceInfo, gpuInstanceInfo } from "./structs.ts";
+import type { SymbolName } from "./symbols.ts";
 
 /** The lists of handles have no size probe: the memory must hold as many as there can ever be. */
 const handleRoom = 16;
@@ -49,7 +51,7 @@ export function gpuInstanceOf(
   handle: GpuInstanceHandle,
 ): GpuInstance | undefined {
   const info = gpuInstanceInfo.allocate();
-  if (session.try("nvmlGpuInstanceGetInfo", gpu.uuid, handle, info) !== success) return undefined;
+  if (!answered(session, gpu, "nvmlGpuInstanceGetInfo", handle, info)) return undefined;
   const profile = facts.withComputeProfiles(session, gpuInstanceInfo.u32(info, "profileId"), handle);
   if (profile === undefined) return undefined;
   return {
@@ -68,7 +70,7 @@ export function computeInstanceOf(
   { handle, profile }: { readonly handle: ComputeInstanceHandle; readonly profile: MigProfile },
 ): ComputeInstance | undefined {
   const info = computeInstanceInfo.allocate();
-  if (session.try("nvmlComputeInstanceGetInfo_v2", gpu.uuid, handle, info) !== success) return undefined;
+  if (!answered(session, gpu, "nvmlComputeInstanceGetInfo_v2", handle, info)) return undefined;
   const profileId = computeInstanceInfo.u32(info, "profileId");
   const id = computeInstanceInfo.u32(info, "id");
   const device = migDeviceOf(session, gpu, { info, computeInstanceId: id });
@@ -111,7 +113,7 @@ function computeInstancesOf(
     const symbol = "nvmlGpuInstanceGetComputeInstances";
     const room = Buffer.alloc(8 * Math.max(handleRoom, maxInstances));
     const count = Buffer.alloc(4);
-    if (session.try(symbol, gpu.uuid, instance, smiProfileId, room, count) !== success) continue;
+    if (!answered(session, gpu, symbol, instance, smiProfileId, room, count)) continue;
     for (let index = 0; index < count.readUInt32LE(); index++) {
       const handle = computeInstanceHandle(room, index);
       const one = computeInstanceOf(session, gpu, { handle, profile });
@@ -134,7 +136,7 @@ function migDeviceOf(
   if (direct !== undefined) return direct;
   const parent = gpuInstanceInfo.allocate();
   const handle = computeInstanceInfo.u64(info, "gpuInstance");
-  if (session.try("nvmlGpuInstanceGetInfo", gpu.uuid, handle, parent) !== success) return undefined;
+  if (!answered(session, gpu, "nvmlGpuInstanceGetInfo", handle, parent)) return undefined;
   const gpuInstanceId = gpuInstanceInfo.u32(parent, "id");
   let found: { readonly uuid: string; readonly index: number } | undefined;
   eachMigDevice(session, gpu, (device) => {
@@ -154,10 +156,21 @@ function migDeviceAt(
   device: DeviceHandle,
 ): { readonly uuid: string; readonly index: number } | undefined {
   const text = Buffer.alloc(96);
-  if (session.try("nvmlDeviceGetUUID", gpu.uuid, device, text, text.length) !== success) return undefined;
+  if (!answered(session, gpu, "nvmlDeviceGetUUID", device, text, text.length)) return undefined;
   const uuid = textIn(text);
   if (!uuid.startsWith("MIG-")) return undefined;
   const index = Buffer.alloc(4);
-  if (session.try("nvmlDeviceGetIndex", gpu.uuid, device, index) !== success) return undefined;
+  if (!answered(session, gpu, "nvmlDeviceGetIndex", device, index)) return undefined;
   return { uuid, index: index.readUInt32LE() };
+}
+
+/**
+ * Whether the call succeeded; false when what it asks about has gone, or is not for this process. Any other answer is
+ * thrown: an instance that was only misread must never look like one that does not stand.
+ */
+function answered(session: Session, gpu: OpenGpu, symbol: SymbolName, ...args: readonly Argument[]): boolean {
+  const result = session.try(symbol, gpu.uuid, ...args);
+  if (result === success) return true;
+  if ([notFound, invalidArgument, notSupported, noPermission].includes(result)) return false;
+  throw callError(symbol, gpu.uuid, result);
 }

@@ -54,6 +54,22 @@ const troubles: readonly Trouble[] = [
     answer: /^GPU .*\n0 +NVIDIA A100/,
   },
   {
+    name: "one of two GPUs is lost: nothing is cut for all of them",
+    words: ["mig", "apply", "-c", "all-1g.10gb"],
+    make: async ({ node }) => void (await node.lose(1)),
+    code: 1,
+    progress: /gpus-unreadable[\s\S]*GPU 1 cannot be read[\s\S]*--devices/,
+    answer: /^$/,
+  },
+  {
+    name: "one of two GPUs is lost: the other is cut when it is named",
+    words: ["mig", "apply", "-c", "all-1g.10gb", "--devices", "0"],
+    make: async ({ node }) => void (await node.lose(1)),
+    code: 0,
+    progress: /GPU 0: 0 kept, 0 destroyed, 7 created/,
+    answer: /applied successfully/,
+  },
+  {
     name: "no rights to change MIG: refused by the driver, told what is needed, nothing changed",
     words: ["mig", "apply", "-c", "all-1g.10gb"],
     make: async ({ node }) => void (await node.unprivileged()),
