@@ -22,7 +22,7 @@ import { collectionKey } from "./registry.ts";
 import { type Renderer, rendererFor } from "./render.ts";
 import { reviewed } from "./reviews.ts";
 import { readScale, updateScale } from "./scale.ts";
-import { parseFilter, type Selection } from "./selectors.ts";
+import { parseSelectors, type Selection } from "./selectors.ts";
 import { watchAnswer } from "./watch-request.ts";
 import { writeOptions } from "./write-options.ts";
 import { createObject, findObject, type Target, updateObject } from "./writes.ts";
@@ -125,8 +125,8 @@ function isTrue(value: string | null): boolean {
 }
 
 function selectionOf({ path, query }: ResourceRequest): Selection {
-  const filter = parseFilter(path.type, query.get("labelSelector") ?? "", query.get("fieldSelector") ?? "");
-  return { namespace: path.namespace, filter };
+  const selectors = parseSelectors(path.type, query.get("labelSelector") ?? "", query.get("fieldSelector") ?? "");
+  return { namespace: path.namespace, ...selectors };
 }
 
 function list(context: ApiContext, request: ResourceRequest): Answer {
@@ -178,8 +178,9 @@ function answerObject(context: ApiContext, request: ResourceRequest, target: Tar
 
 function read(context: ApiContext, request: ResourceRequest, target: Target): Answer {
   if (isWatch(request)) {
+    const pin = { field: "metadata.name", value: target.name, read: (one: Version): string => one.name };
     const filter = (one: Version): boolean => one.name === target.name;
-    return watchAnswer(context, request, { namespace: request.path.namespace, filter });
+    return watchAnswer(context, request, { namespace: request.path.namespace, filter, pin });
   }
   const asked = request.query.get("resourceVersion") ?? "";
   if (asked !== "") assertReached(context.store, parseRevision(asked));

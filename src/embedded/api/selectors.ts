@@ -17,6 +17,15 @@ export interface Selection {
   readonly namespace: string | undefined;
   /** Undefined takes everything. */
   readonly filter: Filter | undefined;
+  /** A field that every object selected has with one value, if the selectors name one. */
+  readonly pin: Pin | undefined;
+}
+
+/** A field and the only value it may have. */
+export interface Pin {
+  readonly field: string;
+  readonly value: string;
+  readonly read: (version: Version) => string;
 }
 
 /** Fields beside `metadata.name` and `metadata.namespace` that a type can be selected by, as the registry of each does. */
@@ -60,11 +69,17 @@ const missingValues: Readonly<Record<string, string>> = {
 };
 
 /** Reads both selectors; throws 400 for one that cannot be read or a field the type is not selected by. */
-export function parseFilter(type: ApiType, labelSelector: string, fieldSelector: string): Filter | undefined {
+export function parseSelectors(
+  type: ApiType,
+  labelSelector: string,
+  fieldSelector: string,
+): Omit<Selection, "namespace"> {
   const byLabels = labelFilter(labelSelector);
-  const byFields = fieldFilter(type, fieldSelector);
-  if (byLabels === undefined || byFields === undefined) return byLabels ?? byFields;
-  return (version) => byFields(version) && byLabels(version);
+  const fields = splitTerms(fieldSelector).map((term) => fieldTerm(type, term));
+  const tests = [...fields.map(({ test }) => test), ...(byLabels === undefined ? [] : [byLabels])];
+  const [first] = tests;
+  const filter = tests.length <= 1 ? first : (version: Version) => tests.every((test) => test(version));
+  return { filter, pin: fields.find(({ pin }) => pin !== undefined)?.pin };
 }
 
 function labelFilter(text: string): Filter | undefined {
@@ -78,26 +93,20 @@ function labelFilter(text: string): Filter | undefined {
   return (version) => matchesLabels(selector, version.labels);
 }
 
-function fieldFilter(type: ApiType, text: string): Filter | undefined {
-  if (text === "") return undefined;
-  const tests = splitTerms(text).map((term) => fieldTest(type, term));
-  const [only] = tests;
-  return tests.length === 1 && only !== undefined ? only : (version) => tests.every((test) => test(version));
-}
-
 /** Splits at commas that no backslash precedes. */
 function splitTerms(text: string): readonly string[] {
   return text.split(/(?<!\\),/).filter((term) => term !== "");
 }
 
-function fieldTest(type: ApiType, term: string): Filter {
+function fieldTerm(type: ApiType, term: string): { readonly test: Filter; readonly pin: Pin | undefined } {
   const [, field, operator, escaped] = /^([^=!]+)(==|=|!=)(.*)$/s.exec(term) ?? [];
   if (field === undefined || escaped === undefined) {
     throw badRequest(`invalid selector: '${term}'; can't understand '${term}'`);
   }
-  const wanted = escaped.replaceAll(/\\(.)/gs, "$1");
+  const value = escaped.replaceAll(/\\(.)/gs, "$1");
   const read = fieldReader(type, field);
-  return operator === "!=" ? (version) => read(version) !== wanted : (version) => read(version) === wanted;
+  if (operator === "!=") return { test: (version) => read(version) !== value, pin: undefined };
+  return { test: (version) => read(version) === value, pin: { field, value, read } };
 }
 
 function fieldReader(type: ApiType, field: string): (version: Version) => string {

@@ -1,9 +1,12 @@
 /**
  * All open watches: who gets what when something changes, and when each of them ends.
  */
+
+import type { Collection } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import type { HttpResponse } from "./http.ts";
 import { type LineCache, type WatchOptions, WatchSession } from "./watch.ts";
+import { WatchIndex } from "./watch-index.ts";
 
 /** How often clients that asked for bookmarks are told how far the history has come; as in the real server. */
 const bookmarkIntervalMs = 60_000;
@@ -11,8 +14,8 @@ const bookmarkIntervalMs = 60_000;
 /** Follows the store and feeds the watches. */
 export class WatchHub {
   readonly #context: ApiContext;
-  readonly #sessions = new Map<unknown, Set<WatchSession>>();
-  readonly #dirty = new Set<unknown>();
+  readonly #indexes = new Map<Collection, WatchIndex>();
+  readonly #dirty = new Set<Collection>();
   readonly #stop = new AbortController();
   readonly #stopListening: () => void;
   #scheduled: NodeJS.Immediate | undefined;
@@ -34,13 +37,14 @@ export class WatchHub {
     response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-cache, private" });
     response.flushHeaders?.();
     const session = new WatchSession(response, options);
-    const sessions = this.#sessions.get(options.collection) ?? new Set();
-    this.#sessions.set(options.collection, sessions.add(session));
+    const index = this.#indexes.get(options.collection) ?? new WatchIndex(options.collection);
+    this.#indexes.set(options.collection, index);
+    index.add(session);
     this.#open += 1;
     const ended = new AbortController();
     response.once("close", () => {
       ended.abort();
-      sessions.delete(session);
+      index.delete(session);
       this.#open -= 1;
     });
     session.pump(new Map());
@@ -56,7 +60,7 @@ export class WatchHub {
   }
 
   /** Changes of one turn of the event loop go out together. */
-  #changed(collection: unknown): void {
+  #changed(collection: Collection): void {
     this.#dirty.add(collection);
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined;
@@ -66,14 +70,12 @@ export class WatchHub {
 
   #flush(): void {
     const lines: LineCache = new Map();
-    for (const collection of this.#dirty) {
-      for (const session of this.#sessions.get(collection) ?? []) session.pump(lines);
-    }
+    for (const collection of this.#dirty) this.#indexes.get(collection)?.tell(lines);
     this.#dirty.clear();
   }
 
   *#all(): Iterable<WatchSession> {
-    for (const sessions of this.#sessions.values()) yield* sessions;
+    for (const index of this.#indexes.values()) yield* index.sessions();
   }
 
   async #endAfter(session: WatchSession, timeoutMs: number, ended: AbortSignal): Promise<void> {
@@ -82,6 +84,7 @@ export class WatchHub {
     } catch {
       return;
     }
+    this.#indexes.get(session.collection)?.brought(session);
     session.pump(new Map());
     session.end(this.#context.store.revision);
   }

@@ -41,6 +41,8 @@ export class WatchSession {
   #initialSent = 0;
   #position: number;
   #isBlocked = false;
+  /** Whether everything up to `#position` was handed over, and nothing is known behind it. */
+  #isCaughtUp = false;
   #isFirst = true;
   #initialEndRevision: number | undefined;
 
@@ -52,12 +54,22 @@ export class WatchSession {
     this.#initialEndRevision = options.initialEndRevision;
     response.on("drain", () => {
       this.#isBlocked = false;
-      this.pump(new Map());
+      if (!this.#isCaughtUp) this.pump(new Map());
     });
+  }
+
+  get selection(): Selection {
+    return this.#options.selection;
+  }
+
+  /** Leaves out what is before `position` and cannot concern this watch; one that is behind goes through it all. */
+  skipTo(position: number): void {
+    if (this.#isCaughtUp) this.#position = Math.max(this.#position, position);
   }
 
   /** Sends what is there to send, as far as the connection takes it. */
   pump(lines: LineCache): void {
+    this.#isCaughtUp = false;
     let batch: Buffer[] = [];
     let bytes = 0;
     while (!this.#isBlocked && !this.#response.writableEnded) {
@@ -70,7 +82,10 @@ export class WatchSession {
       if (line !== "end" && bytes < batchBytes) continue;
       const [only] = batch;
       if (only !== undefined) this.#isBlocked = !this.#response.write(batch.length === 1 ? only : Buffer.concat(batch));
-      if (line === "end") return;
+      if (line === "end") {
+        this.#isCaughtUp = true;
+        return;
+      }
       batch = [];
       bytes = 0;
     }
