@@ -15,6 +15,7 @@ const words = args.filter((arg) => !arg.startsWith("--"));
 const modules: readonly { readonly rows: readonly BenchRow[] }[] = await Promise.all([
   import("./config.ts"),
   import("./partition.ts"),
+  import("./nvml.ts"),
   import("./sharing.ts"),
   import("./kubelet.ts"),
   import("./api.ts"),

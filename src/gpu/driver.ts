@@ -149,6 +149,8 @@ export interface GpuDriver {
   readonly simulated: boolean;
   /** All GPUs in index order, as they are now. */
   list(): Promise<readonly Gpu[]>;
+  /** One GPU as it is now, without a look at the others; `undefined` when `list` would leave it out. */
+  gpu(gpuUuid: string): Promise<Gpu | undefined>;
   /** Processes with memory on the GPU, whole or cut. */
   processes(gpuUuid: string): Promise<readonly GpuProcess[]>;
   /** The link between two different GPUs of the node. */

@@ -152,11 +152,11 @@ async function look(
   plan: PartitionPlan,
 ): Promise<{ readonly gpu: Gpu } | { readonly failed: Finding }> {
   try {
-    const gpu = (await driver.list()).find(({ uuid }) => uuid === plan.gpuUuid);
+    const gpu = await driver.gpu(plan.gpuUuid);
     if (gpu !== undefined) return { gpu };
     return { failed: outdatedFinding(plan, "the driver does not list it any more") };
   } catch (error) {
-    return { failed: driverFinding(plan, "list GPUs", error) };
+    return { failed: driverFinding(plan, "read the GPU", error) };
   }
 }
 

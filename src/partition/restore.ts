@@ -161,8 +161,7 @@ class WayBack {
   }
 
   async #look(): Promise<Gpu | undefined> {
-    const gpus = await this.#try("list GPUs", () => this.#driver.list());
-    return gpus?.find(({ uuid }) => uuid === this.#before.uuid);
+    return this.#try("read the GPU", () => this.#driver.gpu(this.#before.uuid));
   }
 
   async #try<T>(what: string, call: () => Promise<T>): Promise<T | undefined> {

@@ -94,6 +94,11 @@ function lookingTests(onDriver: OnDriver): void {
     }
   });
 
+  onDriver("tells one GPU as the list does, and nothing of one that is not there", async (driver) => {
+    for (const gpu of await driver.list()) assert.deepEqual(await driver.gpu(gpu.uuid), gpu);
+    assert.equal(await driver.gpu(nowhere), undefined);
+  });
+
   onDriver("says that a GPU without profiles has no MIG mode, and the other way round", async (driver) => {
     for (const gpu of await driver.list()) assert.equal(gpu.profiles.length > 0, gpu.mig !== undefined);
   });

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { sysfsBusId } from "../../src/gpu/nvml/facts.ts";
 import { originIn } from "../../src/gpu/nvml/host-processes.ts";
-import { Gate, JoinedReads, Turns } from "../../src/gpu/nvml/lock.ts";
+import { Gate, Turns } from "../../src/gpu/nvml/lock.ts";
 import { processesIn } from "../../src/gpu/nvml/processes.ts";
 
 const uid = "0f6c2a34-7d1b-4e55-9f01-3c2b1a0d9e8f";
@@ -142,28 +142,5 @@ describe("who may use the library", () => {
     await assert.rejects(first, /failed/);
     await second;
     assert.deepEqual(seen, ["b", "a1", "a2"]);
-  });
-
-  test("who asks while a read is running gets one that begins later, together with the others", async () => {
-    const starts: PromiseWithResolvers<void>[] = [];
-    const reads = new JoinedReads(async () => {
-      const mine = Promise.withResolvers<void>();
-      starts.push(mine);
-      const number = starts.length;
-      await mine.promise;
-      return number;
-    });
-    const first = [reads.ask(), reads.ask()];
-    await new Promise((resolve) => setImmediate(resolve));
-    const second = [reads.ask(), reads.ask(), reads.ask()];
-    starts[0]?.resolve();
-    assert.deepEqual(await Promise.all(first), [1, 1]);
-    await new Promise((resolve) => setImmediate(resolve));
-    starts[1]?.reject(new Error("lost"));
-    for (const one of second) await assert.rejects(one, /lost/);
-    const third = reads.ask();
-    await new Promise((resolve) => setImmediate(resolve));
-    starts[2]?.resolve();
-    assert.equal(await third, 3);
   });
 });

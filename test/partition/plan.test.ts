@@ -78,6 +78,7 @@ function setScene([model = "", ...words]: readonly string[], resettable: boolean
 
 const calls: readonly DriverMethod[] = [
   "list",
+  "gpu",
   "setMigMode",
   "resetGpu",
   "createGpuInstance",

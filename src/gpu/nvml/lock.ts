@@ -56,31 +56,3 @@ export class Turns {
     }
   }
 }
-
-/**
- * Joins equal reads: whoever asks while one is running gets the next one, all of them the same.
- *
- * A read that began before the question may have missed what happened just before it, so that one is not shared.
- */
-export class JoinedReads<T> {
-  readonly #read: () => Promise<T>;
-  #running: Promise<unknown> | undefined;
-  #next: Promise<T> | undefined;
-
-  constructor(read: () => Promise<T>) {
-    this.#read = read;
-  }
-
-  ask(): Promise<T> {
-    this.#next ??= this.#begin(this.#running);
-    return this.#next;
-  }
-
-  async #begin(before: Promise<unknown> | undefined): Promise<T> {
-    await before;
-    const reading = this.#read();
-    this.#running = reading.catch(() => {});
-    this.#next = undefined;
-    return reading;
-  }
-}

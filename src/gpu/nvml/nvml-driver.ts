@@ -26,7 +26,7 @@ import { resetWithSmi } from "./gpu-reset.ts";
 import { commandOf, type GpuHolder, holdersOfFile, holderText, originOf } from "./host-processes.ts";
 import { instancesOf } from "./instances.ts";
 import { linkBetween } from "./links.ts";
-import { Gate, JoinedReads, Turns } from "./lock.ts";
+import { Gate, Turns } from "./lock.ts";
 import { createComputeInstance, createGpuInstance, destroyComputeInstance, destroyGpuInstance } from "./mig-changes.ts";
 import { listedProcesses } from "./processes.ts";
 import { callError, gpuIsLost, notSupported, nvmlCodeOf, resetRequired, success } from "./return-codes.ts";
@@ -65,6 +65,12 @@ export interface NvmlDriverParts {
   readonly clock: Clock;
 }
 
+/** A GPU as read, with what it was read from. */
+interface ReadGpu {
+  readonly gpu: Gpu;
+  readonly facts: GpuFacts;
+}
+
 export class LibraryDriver implements NvmlDriver {
   readonly driverVersion: string;
   readonly simulated = false;
@@ -73,7 +79,6 @@ export class LibraryDriver implements NvmlDriver {
   readonly #session: Session;
   readonly #gate = new Gate();
   readonly #turns = new Turns();
-  readonly #reads = new JoinedReads(() => this.#gate.shared(() => this.#readAll()));
   readonly #events: XidPump;
   /** Good as long as the handle is. */
   readonly #facts = new WeakMap<OpenGpu, GpuFacts>();
@@ -88,7 +93,14 @@ export class LibraryDriver implements NvmlDriver {
   }
 
   list(): Promise<readonly Gpu[]> {
-    return this.#reads.ask();
+    return this.#gate.shared(() => this.#readAll());
+  }
+
+  gpu(gpuUuid: string): Promise<Gpu | undefined> {
+    return this.#gate.shared(async () => {
+      const gpu = await this.#session.find(gpuUuid);
+      return gpu && (await this.#readUnlessLost(gpu))?.gpu;
+    });
   }
 
   findings(): readonly Finding[] {
@@ -107,7 +119,7 @@ export class LibraryDriver implements NvmlDriver {
     const call = "nvmlDeviceGetTopologyCommonAncestor";
     return this.#on(call, gpuUuid, async (gpu) => {
       const other = await this.#session.gpu(call, otherGpuUuid);
-      if (gpu === other) {
+      if (gpuUuid === otherGpuUuid) {
         throw new DriverError(call, gpuUuid, "invalid-argument", `${call}: ${gpuUuid} has no link to itself`);
       }
       const pciOf = (one: OpenGpu): string => this.#factsOf(one).pci.busId;
@@ -128,7 +140,7 @@ export class LibraryDriver implements NvmlDriver {
       const activation = Buffer.alloc(4);
       const handle = gpu.handle;
       await this.#session.callLong(call, gpuUuid, handle, enabled ? 1 : 0, activation);
-      this.#session.forget();
+      this.#session.forget(gpuUuid);
       const after = this.#mode(await this.#session.gpu(call, gpuUuid));
       // Success alone says nothing, and an idle A100 often switches at once: what counts is the mode read afterwards.
       if (after?.pending === enabled) return after;
@@ -208,26 +220,35 @@ export class LibraryDriver implements NvmlDriver {
     const findings = closed.map(closedGpuFinding);
     const gpus: Gpu[] = [];
     for (const one of open) {
-      try {
-        const gpu = this.#read(one);
-        gpus.push(gpu);
-        findings.push(...gpuFindings(gpu, this.#factsOf(one), this.driverVersion));
-      } catch (error) {
-        if (!(error instanceof DriverError) || error.nvmlCode !== "gpu-is-lost") throw error;
+      const read = await this.#readUnlessLost(one);
+      if (read === undefined) {
         findings.push(closedGpuFinding({ index: one.index, uuid: one.uuid, result: gpuIsLost }));
+        continue;
       }
+      gpus.push(read.gpu);
+      findings.push(...gpuFindings(read.gpu, read.facts, this.driverVersion));
     }
     this.#gpuFindings = findings;
     return gpus;
   }
 
-  #read(gpu: OpenGpu): Gpu {
+  /** `undefined` when the GPU falls off the bus meanwhile. */
+  async #readUnlessLost(gpu: OpenGpu): Promise<ReadGpu | undefined> {
+    try {
+      return await this.#steady("nvmlDeviceGetMigMode", gpu, async (one) => this.#read(one));
+    } catch (error) {
+      if (error instanceof DriverError && error.nvmlCode === "gpu-is-lost") return undefined;
+      throw error;
+    }
+  }
+
+  #read(gpu: OpenGpu): ReadGpu {
     const facts = this.#factsOf(gpu);
     const mig = this.#mode(gpu);
     const instances = mig?.current === true ? instancesOf(this.#session, gpu, facts) : [];
     const { index, uuid } = gpu;
     const { name, model, minor, pci, numaNode, memoryMiB, computeCapability } = facts;
-    return {
+    const read: Gpu = {
       index,
       uuid,
       name,
@@ -242,6 +263,7 @@ export class LibraryDriver implements NvmlDriver {
       profiles: mig === undefined ? [] : facts.profiles,
       ...(instances === undefined ? { instancesUnread: "insufficient permissions" } : {}),
     };
+    return { gpu: read, facts };
   }
 
   /** `undefined` when the GPU cannot do MIG. */
@@ -333,7 +355,22 @@ export class LibraryDriver implements NvmlDriver {
 
   /** Runs `work` on a GPU beside others. */
   #on<T>(call: SymbolName, gpuUuid: string, work: (gpu: OpenGpu) => Promise<T>): Promise<T> {
-    return this.#gate.shared(async () => work(await this.#session.gpu(call, gpuUuid)));
+    return this.#gate.shared(async () => this.#steady(call, await this.#session.gpu(call, gpuUuid), work));
+  }
+
+  /**
+   * Runs `work`, and once more when the handle went stale under it: a change of MIG mode, ours or another process's,
+   * can come between the look-up and the call. What was refused for its handle had no effect.
+   */
+  async #steady<T>(call: SymbolName, gpu: OpenGpu, work: (gpu: OpenGpu) => Promise<T>): Promise<T> {
+    try {
+      return await work(gpu);
+    } catch (error) {
+      if (!(error instanceof DriverError) || error.nvmlCode !== "invalid-argument") throw error;
+      const again = await this.#session.gpu(call, gpu.uuid);
+      if (again === gpu) throw error;
+      return work(again);
+    }
   }
 
   /** Runs `work` on a GPU when every earlier change of that GPU is done. */

@@ -34,6 +34,8 @@ export interface ClosedGpu {
 }
 
 export interface GpuTable {
+  /** What the library counts. */
+  readonly count: number;
   readonly open: readonly OpenGpu[];
   readonly closed: readonly ClosedGpu[];
 }
@@ -85,7 +87,7 @@ export class Session {
   /** The return code of a quick call; throws `DriverError` not-supported when the library lacks the symbol. */
   try(symbol: SymbolName, gpuUuid: string | undefined, ...args: readonly Argument[]): number {
     const result = this.#function(symbol, gpuUuid).call(...args);
-    if (result === gpuIsLost) this.forget();
+    if (result === gpuIsLost) this.forget(gpuUuid);
     return result;
   }
 
@@ -97,7 +99,7 @@ export class Session {
   /** The return code of a call that can take long. */
   async tryLong(symbol: SymbolName, gpuUuid: string | undefined, ...args: readonly Argument[]): Promise<number> {
     const result = await this.#function(symbol, gpuUuid).callAsync(...args);
-    if (result === gpuIsLost) this.forget();
+    if (result === gpuIsLost) this.forget(gpuUuid);
     return result;
   }
 
@@ -127,9 +129,8 @@ export class Session {
   async gpus(): Promise<GpuTable> {
     if (!this.#initialised) this.#assert("nvmlInit_v2", undefined, await this.initialise());
     const count = this.number("nvmlDeviceGetCount_v2", undefined);
-    const known = this.#table;
-    const same = known !== undefined && known.open.length + known.closed.length === count;
-    const kept = same ? known.open.filter(({ handle, uuid }) => this.#uuidOf(handle) === uuid) : [];
+    const known = this.#table?.count === count ? this.#table.open : [];
+    const kept = known.filter(({ handle, uuid }) => this.#uuidOf(handle) === uuid);
     const tried = Array.from({ length: count }, (_, index) => index).filter(
       (index) => !kept.some((one) => one.index === index),
     );
@@ -141,23 +142,33 @@ export class Session {
       else closed.push(gpu);
     }
     for (const { index, uuid } of open) this.#uuids.set(index, uuid);
-    this.#table = { open: open.toSorted((a, b) => a.index - b.index), closed };
+    this.#table = { count, open: open.toSorted((a, b) => a.index - b.index), closed };
     return this.#table;
   }
 
   /** The GPU with this UUID; throws `DriverError` gpu-is-lost or not-found, in the name of `call`. */
   async gpu(call: SymbolName, uuid: string): Promise<OpenGpu> {
-    const { open, closed } = await this.gpus();
-    const found = open.find((one) => one.uuid === uuid);
+    const found = await this.find(uuid);
     if (found !== undefined) return found;
-    const lost = closed.find((one) => one.uuid === uuid);
+    const lost = this.#table?.closed.find((one) => one.uuid === uuid);
     if (lost !== undefined) throw callError(call, uuid, lost.result);
     throw new DriverError(call, uuid, "not-found", `${call}: no GPU ${uuid} (not-found)`);
   }
 
-  /** Drops all handles; the next question looks them up. */
-  forget(): void {
-    this.#table = undefined;
+  /** The GPU with this UUID, `undefined` when it is not there or cannot be used. */
+  async find(uuid: string): Promise<OpenGpu | undefined> {
+    const known = this.#initialised ? this.#table?.open.find((one) => one.uuid === uuid) : undefined;
+    if (known !== undefined && this.#uuidOf(known.handle) === uuid) return known;
+    return (await this.gpus()).open.find((one) => one.uuid === uuid);
+  }
+
+  /** Drops the handle of one GPU, or all; the next question looks them up. */
+  forget(uuid?: string): void {
+    const known = this.#table;
+    this.#table =
+      uuid === undefined || known === undefined
+        ? undefined
+        : { ...known, open: known.open.filter((one) => one.uuid !== uuid) };
   }
 
   async #open(index: number): Promise<OpenGpu | ClosedGpu> {

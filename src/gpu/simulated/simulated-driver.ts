@@ -101,6 +101,11 @@ export class SimulatedDriver implements GpuDriver {
     return this.#gpus.filter((gpu) => !gpu.lost).map((gpu) => gpu.snapshot());
   }
 
+  async gpu(gpuUuid: string): Promise<Gpu | undefined> {
+    this.#ledger.note("gpu", gpuUuid);
+    return this.#gpus.find((gpu) => gpu.uuid === gpuUuid && !gpu.lost)?.snapshot();
+  }
+
   async processes(gpuUuid: string): Promise<readonly GpuProcess[]> {
     return this.#begin("processes", gpuUuid).memory.processes;
   }

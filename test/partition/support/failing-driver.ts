@@ -38,6 +38,10 @@ export class FailingDriver implements GpuDriver {
     return this.#inner.list();
   }
 
+  gpu(gpuUuid: string): Promise<Gpu | undefined> {
+    return this.#inner.gpu(gpuUuid);
+  }
+
   processes(gpuUuid: string): ReturnType<GpuDriver["processes"]> {
     return this.#inner.processes(gpuUuid);
   }
