@@ -184,6 +184,7 @@ function duplicateKeys(chunk: Chunk, file: string, document: Omit<DocumentEvents
     finding("duplicate-key", { kind: "file", name: file }, `key "${key}" is there twice; the last one counts`, {
       place: placeOfOffset(chunk, offset),
       remedy: `remove one "${key}"`,
+      evidence: { key },
     }),
   );
 }

@@ -4,12 +4,36 @@
 import { elementText } from "./field-set.ts";
 import { entryElement } from "./field-set-of.ts";
 import { isList, isObject, type Json, type JsonList, type JsonObject } from "./json.ts";
+import { type FieldSteps, unknownFields } from "./known-fields.ts";
 import type { FieldSchema, KeyedList } from "./managed-fields-schema.ts";
 import type { ApiType } from "./types.ts";
 
 /** Each fault with its path; entries of lists have to be told apart, and fields to be known. */
-export function applyFaults(_type: ApiType, config: JsonObject, schema: FieldSchema): readonly string[] {
-  return valueFaults(config, schema, "");
+export function applyFaults(type: ApiType, config: JsonObject, schema: FieldSchema): readonly string[] {
+  const unknown = unknownFields(type, config).map((steps) => mergePath(config, steps, schema));
+  const custom = (type.definition?.unknownFields(config) ?? []).map((path) => `.${path}`);
+  const undeclared = [...unknown, ...custom].map((path) => `${path}: field not declared in schema`);
+  return [...undeclared, ...valueFaults(config, schema, "")];
+}
+
+/** A path whose list entries are named by what tells them apart. */
+function mergePath(config: JsonObject, steps: FieldSteps, root: FieldSchema): string {
+  let value: Json | undefined = config;
+  let schema = root;
+  let path = "";
+  for (const step of steps) {
+    if (typeof step === "string") {
+      path += `.${step}`;
+      value = isObject(value) ? value[step] : undefined;
+      schema = schema.field(step);
+    } else {
+      value = isList(value) ? value[step] : undefined;
+      const element = schema.lists === "atomic" ? undefined : entryElement(value ?? null, schema.lists);
+      path += element === undefined ? `[${step}]` : elementText(element);
+      schema = schema.items;
+    }
+  }
+  return path;
 }
 
 function valueFaults(value: Json, schema: FieldSchema, path: string): readonly string[] {

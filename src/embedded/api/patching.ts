@@ -4,11 +4,13 @@
 import { parseAppliedObject, parseBody, parseObjectBody } from "./body.ts";
 import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
-import { badRequest, unsupportedMediaType } from "./errors.ts";
+import { type ApiError, badRequest, invalid, unsupportedMediaType } from "./errors.ts";
 import type { Writer } from "./field-owners.ts";
-import { isObject, type JsonObject, objectAt, textAt } from "./json.ts";
+import { strictFault, type UnknownFields } from "./field-validation.ts";
+import { isList, isObject, type Json, type JsonObject, objectAt, textAt } from "./json.ts";
 import { jsonPatch } from "./json-patch.ts";
 import { mergePatch } from "./merge-patch.ts";
+import { invalidValue } from "./metadata-validation.ts";
 import { collectionKey } from "./registry.ts";
 import { applied } from "./server-side-apply.ts";
 import { strategicMerge } from "./strategic-merge.ts";
@@ -36,8 +38,35 @@ interface Patched {
 
 /** Applies a patch; throws what the write throws, and 409 for an apply patch that others' fields stand against. */
 export function patchObject(context: ApiContext, target: Target, request: PatchRequest): Patched {
-  if (request.mediaType === applyType) return applyPatch(context, target, request);
-  return { version: updateObject(context, target, patchFunction(target.type, request), request), created: false };
+  if (request.mediaType === applyType) return applyPatch(refusing(context, refusedApplication), target, request);
+  const change = patchFunction(target.type, request);
+  const refused = (faults: readonly string[], patched: JsonObject): ApiError => refusedPatch(request, patched, faults);
+  return { version: updateObject(refusing(context, refused), target, change, request), created: false };
+}
+
+type Refusal = NonNullable<UnknownFields["refusal"]>;
+
+/** The context with another refusal of unknown and repeated fields: a patch is not refused in the words of an object. */
+function refusing(context: ApiContext, refusal: Refusal): ApiContext {
+  const { unknownFields } = context;
+  return unknownFields === undefined ? context : { ...context, unknownFields: { ...unknownFields, refusal } };
+}
+
+function refusedApplication(faults: readonly string[]): ApiError {
+  return badRequest(`error strict decoding YAML: ${faults.join(", ")}`);
+}
+
+function refusedPatch({ mediaType, body }: PatchRequest, patched: JsonObject, faults: readonly string[]): ApiError {
+  const shown = mediaType === strategicType ? goText(parseObjectBody(body)) : JSON.stringify(patched);
+  return invalid({ group: "", plural: "", kind: "" }, "", [invalidValue("patch", shown, strictFault(faults))]);
+}
+
+/** A value as Go prints it (`%+v`), keys in order. */
+function goText(value: Json): string {
+  if (isList(value)) return `[${value.map(goText).join(" ")}]`;
+  if (!isObject(value)) return value === null ? "<nil>" : String(value);
+  const keys = Object.keys(value).sort();
+  return `map[${keys.map((key) => `${key}:${goText(value[key] ?? null)}`).join(" ")}]`;
 }
 
 /** Books of fields are kept of objects as they are stored, so what is applied to a view is applied to its object. */

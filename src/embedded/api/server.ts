@@ -19,6 +19,7 @@ import { followDefinitions } from "./custom-types.ts";
 import { answerMeta } from "./discovery.ts";
 import { ApiError, badRequest, internalError, unauthorized } from "./errors.ts";
 import { expireEvents } from "./event-expiry.ts";
+import { repeatedFields } from "./field-validation.ts";
 import { GarbageCollector } from "./garbage-collection.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
 import type { Journal } from "./journal.ts";
@@ -225,7 +226,9 @@ class Front {
     const body = method === "GET" ? Buffer.alloc(0) : await readBody(request);
     const { "user-agent": userAgent = "" } = request.headers;
     const asked = { method, path, query: url.searchParams, accept, userAgent, mediaType: mediaType(request), body };
-    const unknownFields = { policy: url.searchParams.get("fieldValidation") ?? "", warnings };
+    const policy = url.searchParams.get("fieldValidation") ?? "";
+    const repeated = (): readonly string[] => repeatedFields(body, asked.mediaType);
+    const unknownFields = { policy, warnings, repeated };
     return await withAdmission({ ...this.#context, unknownFields }, warnings, (context) =>
       answerResource(context, asked),
     );

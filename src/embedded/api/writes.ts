@@ -7,7 +7,7 @@ import { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { alreadyExists, badRequest, type Cause, conflict, invalid, notFound, staleObject } from "./errors.ts";
 import { type Part, type Writer, withManagedFields, withOwners } from "./field-owners.ts";
-import { noteUnknownFields } from "./field-validation.ts";
+import { withKnownFields } from "./field-validation.ts";
 import {
   type Json,
   type JsonObject,
@@ -51,8 +51,8 @@ export function createObject(context: ApiContext, target: Target, body: JsonObje
     return createObject(context, stored, type.view.store(assertKind(type, body)), options);
   }
   assertShape(type, body);
-  noteUnknownFields(context.unknownFields, type, body);
-  const named = startObject(context, { ...target, name: textAt(body, "metadata", "name") }, assertKind(type, body));
+  const known = withKnownFields(context.unknownFields, type, body);
+  const named = startObject(context, { ...target, name: textAt(body, "metadata", "name") }, assertKind(type, known));
   const name = textAt(named, "metadata", "name");
   assertNamespaceOpen(context, target, name);
   const { defaults, prepareCreate, faults, statusAtCreate } = rulesOf(type);
@@ -131,9 +131,9 @@ export function updateObject(
     return updateObject(context, stored, changeStored, options);
   }
   const old = findObject(context, target);
-  const proposed = assertKind(type, { ...change(servedAs(type, old.object)) });
-  assertShape(type, proposed);
-  noteUnknownFields(context.unknownFields, type, proposed);
+  const changed = assertKind(type, { ...change(servedAs(type, old.object)) });
+  assertShape(type, changed);
+  const proposed = withKnownFields(context.unknownFields, type, changed);
   assertSameObject(target, proposed, old);
   const merged = mergeParts(type, proposed, { old: old.object, part: options.part });
   const { defaults, faults } = rulesOf(type);
