@@ -30,9 +30,27 @@ test("a driver that is down is tried again until its events can be followed; the
   repair();
   await clock.advance(5_000);
   assert.equal(watch.problem, undefined);
+  watch.hurry();
   await raise(63);
   await raise(79);
   assert.deepEqual(seen, [63, 79]);
+  ending.abort();
+  await running;
+});
+
+test("a watch that waits tries at once when the driver is known to answer", async () => {
+  const clock = new VirtualClock();
+  const driver = new SimulatedDriver({ models: [modelById("t4-16gb") ?? assert.fail()], seed: "node-a" });
+  driver.unload();
+  const watch = new XidWatch({ driver, clock, log: silentLogger, onXid: () => {} });
+  const ending = new AbortController();
+  const running = watch.run(ending.signal);
+  await clock.advance(60_000);
+  driver.load();
+  assert.notEqual(watch.problem, undefined);
+  watch.hurry();
+  await turn();
+  assert.equal(watch.problem, undefined);
   ending.abort();
   await running;
 });

@@ -167,6 +167,22 @@ test("while the driver is down its devices stay known as unhealthy, and XID erro
   });
 });
 
+test("an agent that starts while the driver is down says so, and offers the GPUs when it is up", async (t) => {
+  await withCluster(t, { objects: sliced }, async (cluster) => {
+    await cluster.settle();
+    cluster.node().driver.unload();
+    await cluster.node().reboot();
+    await cluster.eventMatches("node-a", /^DriverUnreachable: /);
+    assert.equal(await cluster.allocatable("nvidia.com/gpu"), 0);
+    cluster.node().driver.load();
+    await cluster.offers("nvidia.com/gpu", 8);
+    await cluster.eventMatches("node-a", /^DriverReachable: /);
+    await cluster.settle();
+    await raise(cluster, 0, 48);
+    await cluster.offers("nvidia.com/gpu", 4);
+  });
+});
+
 test("a snapshot is there while the kubelet is away, with what it told last", async (t) => {
   await withCluster(t, { objects: [...sliced, pod("one", share)] }, async (cluster) => {
     await cluster.podsBecome("Running", "one");

@@ -80,8 +80,8 @@ export class NodeHealth {
   }
 
   /**
-   * Asks the driver and ends what is over by now. Returns every GPU, also those the driver does not list any more. Throws
-   * `DriverError` when the driver does not answer and never has.
+   * Asks the driver and ends what is over by now. Returns every GPU, also those the driver does not list any more, and
+   * none when it has never answered.
    */
   async look(): Promise<readonly Gpu[]> {
     const { driver, clock } = this.#options;
@@ -90,7 +90,7 @@ export class NodeHealth {
       this.#changed(this.#book.listed(await driver.list()));
       this.#problem = undefined;
     } catch (error) {
-      if (!(error instanceof DriverError) || this.#book.gpus.length === 0) throw error;
+      if (!(error instanceof DriverError)) throw error;
       this.#book.silent();
       this.#problem = error;
     }
@@ -129,9 +129,9 @@ export class NodeHealth {
       const remedy = `${this.#problem.remedy}; devices are given again when it answers`;
       problems.push(finding("driver-unreachable", subject, message, { remedy }));
     }
-    if (this.#watch.problem !== undefined) {
+    if (this.#problem === undefined && this.#watch.problem !== undefined) {
       const message = `XID errors are not seen: ${this.#watch.problem}`;
-      const remedy = "nothing if the driver is down; otherwise check that the agent may read its events";
+      const remedy = "check that the agent may read the driver's events; it goes on trying";
       problems.push(finding("gpu-health-unwatched", subject, message, { remedy }));
     }
     return problems;
@@ -148,6 +148,7 @@ export class NodeHealth {
   #onAnswer(): void {
     const { events, onChange } = this.#options;
     if (this.#book.answers) {
+      this.#watch.hurry();
       events.add("node", { reason: "DriverReachable", message: "the GPU driver answers again", severity: "info" });
       void events.tell();
     }

@@ -18,6 +18,8 @@ const backOffSettings = { initialMs: 200, maximumMs: 5_000, steadyMs: 30_000 };
 export class XidWatch {
   readonly #options: XidWatchOptions;
   #problem: string | undefined;
+  /** Ends the wait for the next try. */
+  #waiting = new AbortController();
 
   constructor(options: XidWatchOptions) {
     this.#options = options;
@@ -26,6 +28,11 @@ export class XidWatch {
   /** Why errors are not seen now; `undefined` while they are. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** The driver is known to answer: tries again at once if it waits to. */
+  hurry(): void {
+    this.#waiting.abort();
   }
 
   /** Follows until the signal fires; never rejects. */
@@ -44,7 +51,9 @@ export class XidWatch {
       }
       if (signal.aborted) return;
       log.warn({ problem: this.#problem }, "XID events are not followed");
-      await clock.sleep(backOff.afterTry(clock.now() - startMs), signal).catch(() => {});
+      this.#waiting = new AbortController();
+      const either = AbortSignal.any([signal, this.#waiting.signal]);
+      await clock.sleep(backOff.afterTry(clock.now() - startMs), either).catch(() => {});
     }
   }
 }

@@ -26,6 +26,9 @@ export interface NodeLifecycleOptions {
   readonly log?: Logger;
 }
 
+/** How soon a node is looked at again that somebody else has written meanwhile. */
+const retryMs = 50;
+
 /** Works from `start` to `stop`. */
 export class NodeLifecycle {
   readonly #api: KubeApi;
@@ -42,6 +45,8 @@ export class NodeLifecycle {
   /** Whether a node has changed that was not looked at since. */
   #due = true;
   #acting = false;
+  /** Whether a write of this turn came too late. */
+  #retry = false;
   #wake: (() => void) | undefined;
   #nextMonitorMs = 0;
 
@@ -90,6 +95,7 @@ export class NodeLifecycle {
   async #turn(signal: AbortSignal): Promise<void> {
     this.#acting = this.#due;
     this.#due = false;
+    this.#retry = false;
     let wakeAtMs = this.#clock.now() + monitorEveryMs;
     try {
       if (this.#clock.now() >= this.#nextMonitorMs) await this.#monitor(signal);
@@ -100,7 +106,7 @@ export class NodeLifecycle {
       this.#log.warn({ problem: errorText(error) }, "nodes not looked at");
     }
     this.#acting = false;
-    await this.#wait(wakeAtMs - this.#clock.now(), signal);
+    await this.#wait(this.#retry ? retryMs : wakeAtMs - this.#clock.now(), signal);
   }
 
   async #monitor(signal: AbortSignal): Promise<void> {
@@ -146,12 +152,13 @@ export class NodeLifecycle {
     await this.#patchNode(name, { metadata: { resourceVersion }, spec: { taints } });
   }
 
-  /** Whether it was written. Somebody who was faster, or a node that is gone, brings another turn by the watch. */
+  /** Whether it was written; if somebody was faster, the next turn comes soon. */
   async #patchNode(name: string, patch: unknown, subresource?: string): Promise<boolean> {
     try {
       await this.#api.mergePatch(resources.nodes, { name }, patch, subresource === undefined ? {} : { subresource });
       return true;
     } catch (error) {
+      this.#retry ||= hasStatus(error, 409);
       if (hasStatus(error, 404) || hasStatus(error, 409)) return false;
       throw error;
     }
