@@ -61,7 +61,7 @@ export function indexOf({ metadata }: Pod): number | undefined {
 }
 
 /** The indexes that need no pod any more. */
-export function completedIndexes(job: Job, { succeeded }: JobPods): ReadonlySet<number> {
+export function completedIndexes(job: Job, succeeded: readonly Pod[]): ReadonlySet<number> {
   const { completions = 0 } = job.spec;
   const all = [...parseIndexes(job.status?.completedIndexes), ...succeeded.map((pod) => indexOf(pod) ?? completions)];
   return new Set(all.filter((index) => index < completions));

@@ -1,16 +1,13 @@
 /**
- * What a job does next (kubernetes, pkg/controller/job/job_controller.go; KEP-2307 for counting): pure.
- *
- * The end of a pod is counted once, whatever becomes of the pod: it carries a finalizer until its UID stands in
- * `status.uncountedTerminatedPods`, and a UID moves on into the count when its pod has lost the finalizer.
+ * What a job does next (kubernetes, pkg/controller/job/job_controller.go): pure.
  */
 import type { Condition, Pod } from "../../kube/index.ts";
 import { timestamp } from "../kubelet/pod-status.ts";
 import { withCondition } from "./conditions.ts";
-import { formatIndexes, parseIndexes } from "./index-set.ts";
+import { formatIndexes } from "./index-set.ts";
+import { type Books, bookkeeping } from "./job-books.ts";
 import {
   backOffMs,
-  completedIndexes,
   indexOf,
   isTracked,
   type JobPods,
@@ -32,7 +29,7 @@ export interface JobPlan {
   readonly discard: readonly Pod[];
   /** To be deleted, and counted as failed. */
   readonly abort: readonly Pod[];
-  /** In the books: their finalizer comes off. */
+  /** In the books once the status is written: their finalizer comes off. */
   readonly release: readonly Pod[];
   readonly events: readonly JobEvent[];
   readonly lookAgainInMs?: number;
@@ -65,70 +62,12 @@ export function planJob(facts: JobFacts): JobPlan {
     return { ...nothing, status: job.status ?? {}, release: pods.filter(isTracked) };
   }
   const sorted = sortPods(job, pods);
-  const books = bookkeeping(facts, sorted);
+  const books = bookkeeping(job, pods, sorted);
   const scene: Scene = { ...facts, sorted, books };
   const target = targetOf(scene);
   const work = target === undefined ? manage(scene) : { ...nothing, abort: sorted.active };
   const status = statusOf(scene, target);
   return { ...work, status, release: books.release, events: eventsOf(job, status) };
-}
-
-interface Books {
-  readonly succeeded: number;
-  readonly failed: number;
-  /** What the counts will be when all that is known to have ended is in them. */
-  readonly totalSucceeded: number;
-  readonly totalFailed: number;
-  readonly uncounted: { readonly succeeded: readonly string[]; readonly failed: readonly string[] };
-  readonly indexes: ReadonlySet<number> | undefined;
-  readonly release: readonly Pod[];
-}
-
-function bookkeeping({ job, pods }: JobFacts, { succeeded, failed, ignored }: JobPods): Books {
-  const {
-    uncountedTerminatedPods: before = {},
-    succeeded: countSucceeded = 0,
-    failed: countFailed = 0,
-  } = job.status ?? {};
-  const tracked = new Set(pods.filter(isTracked).map(uidOf));
-  const isOpen = (uid: string): boolean => tracked.has(uid);
-  const booked = { succeeded: before.succeeded ?? [], failed: before.failed ?? [] };
-  const inBooks = new Set([...booked.succeeded, ...booked.failed]);
-  // A pod that counts as failed because it is on its way out may still end well: it is counted once.
-  const fresh = (found: readonly Pod[]): readonly string[] => found.map(uidOf).filter((uid) => !inBooks.has(uid));
-  const open = {
-    succeeded: [...booked.succeeded.filter(isOpen), ...fresh(succeeded)],
-    failed: [...booked.failed.filter(isOpen), ...fresh(failed)],
-  };
-  const moved = (uids: readonly string[]): number => uids.filter((uid) => !isOpen(uid)).length;
-  const failedCount = countFailed + moved(booked.failed);
-  const totalFailed = failedCount + open.failed.length;
-  if (job.spec.completionMode === "Indexed") {
-    // Success is in the books with the index.
-    const written = parseIndexes(job.status?.completedIndexes);
-    const indexes = completedIndexes(job, { active: [], terminating: [], succeeded, failed, ignored });
-    const { completions = 0 } = job.spec;
-    const isBooked = (pod: Pod): boolean =>
-      written.has(indexOf(pod) ?? -1) || (indexOf(pod) ?? completions) >= completions;
-    const release = [...succeeded.filter(isBooked), ...failed.filter((pod) => inBooks.has(uidOf(pod))), ...ignored];
-    const uncounted = { succeeded: [], failed: open.failed };
-    const count = indexes.size;
-    return { succeeded: count, failed: failedCount, totalSucceeded: count, totalFailed, uncounted, indexes, release };
-  }
-  const succeededCount = countSucceeded + moved(booked.succeeded);
-  return {
-    succeeded: succeededCount,
-    failed: failedCount,
-    totalSucceeded: succeededCount + open.succeeded.length,
-    totalFailed,
-    uncounted: open,
-    indexes: undefined,
-    release: [...[...succeeded, ...failed].filter((pod) => inBooks.has(uidOf(pod))), ...ignored],
-  };
-}
-
-function uidOf({ metadata }: Pod): string {
-  return metadata.uid ?? "";
 }
 
 interface Scene extends JobFacts {
