@@ -78,6 +78,17 @@ test("lists, then follows, and tells each change once it shows", async () => {
   });
 });
 
+test("keeps no books of who wrote which field, whether an object was listed or watched", async () => {
+  server.write("listed", "1");
+  await withCache(async (cache) => {
+    await cache.synced;
+    await until("the watch stands", () => server.watching === 1);
+    server.write("watched", "2");
+    await until("both are there", () => cache.items().length === 2);
+    for (const { metadata } of cache.items()) assert.ok(!("managedFields" in metadata), metadata.name);
+  });
+});
+
 test("goes on from the bookmark after a cut, without a new list", async () => {
   await withCache(async (cache, clock) => {
     await until("the watch stands", () => server.watching === 1);

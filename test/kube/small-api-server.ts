@@ -107,7 +107,8 @@ export class SmallApiServer {
 
   #configMap(name: string, value: string): ConfigMap {
     this.#version += 1;
-    const metadata = { name, namespace: "default", uid: name, resourceVersion: String(this.#version) };
+    const managedFields = [{ manager: "kubectl", operation: "Update", fieldsType: "FieldsV1", fieldsV1: {} }];
+    const metadata = { name, namespace: "default", uid: name, resourceVersion: String(this.#version), managedFields };
     return { apiVersion: "v1", kind: "ConfigMap", metadata, data: { value } };
   }
 
