@@ -18,6 +18,45 @@ export const writingRows: readonly Row[] = [
     ],
   },
   {
+    name: "apply --server-side",
+    steps: [
+      {
+        run: "apply --server-side -f -",
+        input: [configMap("owned", { a: "1" })],
+        out: [/^configmap\/owned serverside-applied$/m],
+      },
+      {
+        run: "apply --server-side --field-manager=pipeline -f -",
+        input: [configMap("owned", { a: "2" })],
+        code: 1,
+        err: [/^error: Apply failed with 1 conflict: conflict with "kubectl": \.data\.a$/m],
+      },
+      {
+        run: "apply --server-side --field-manager=pipeline --force-conflicts -f -",
+        input: [configMap("owned", { a: "2" })],
+        out: [/^configmap\/owned serverside-applied$/m],
+      },
+      {
+        run: "get configmap owned -o jsonpath={.data}{.metadata.managedFields[*].manager} --show-managed-fields",
+        out: [/^{"a":"2"}pipeline$/],
+      },
+      {
+        run: "diff --server-side --field-manager=pipeline -f -",
+        input: [configMap("owned", { b: "2" })],
+        code: 1,
+        out: [/^- {2}a: "2"\n\+ {2}b: "2"$/m],
+      },
+    ],
+  },
+  {
+    name: "apply --server-side after apply",
+    steps: [
+      { run: "apply -f -", input: [configMap("migrated", { a: "1", b: "1" })] },
+      { run: "apply --server-side -f -", input: [configMap("migrated", { a: "2" })] },
+      { run: "get configmap migrated -o jsonpath={.data}", out: [/^{"a":"2"}$/] },
+    ],
+  },
+  {
     name: "a custom resource",
     steps: [
       {
@@ -72,6 +111,14 @@ export const writingRows: readonly Row[] = [
       },
       { run: "create namespace made", out: [/^namespace\/made created$/m] },
       { run: "create -f -", input: [pod("made")], out: [/^pod\/made created$/m] },
+      {
+        run: "create -f -",
+        input: [{ ...configMap("misspelt", {}), dataa: { a: "1" } }],
+        code: 1,
+        err: [
+          /^Error from server \(BadRequest\): error when creating "STDIN": ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "dataa"$/m,
+        ],
+      },
     ],
   },
   {
