@@ -27,6 +27,8 @@ export function badEnds(pod: Pod): readonly { readonly container: string; readon
   return statuses.flatMap((status) => {
     const ended = status.state.terminated ?? status.lastState?.terminated;
     if (ended === undefined || ended.exitCode === 0) return [];
+    // It went with its machine, and is back (containerd, internal/cri/server/restart.go).
+    if (status.state.running !== undefined && ended.exitCode === 255 && ended.reason === "Unknown") return [];
     return [{ container: status.name, message: ended.message ?? `exit code ${ended.exitCode}` }];
   });
 }

@@ -20,15 +20,15 @@ async function withDirectory(run: (directory: string) => Promise<void>): Promise
   }
 }
 
-async function opened(path: string | undefined, nodes: readonly string[] = ["node-a"]): Promise<StateDir> {
-  const outcome = await openStateDir(path, nodes);
+async function opened(path: string | undefined): Promise<StateDir> {
+  const outcome = await openStateDir(path);
   assert.ok(outcome.ok, outcome.findings.map(findingLine).join("\n"));
   return outcome.value;
 }
 
 /** `message; remedy` of the refusal, with the path written as `DIR`. */
 async function refusal(path: string): Promise<string> {
-  const outcome = await openStateDir(path, ["node-a"]);
+  const outcome = await openStateDir(path);
   assert.ok(!outcome.ok);
   const [one, ...more] = outcome.findings;
   assert.deepEqual([one?.code, one?.subject, more], ["state-dir-unusable", { kind: "file", name: path }, []]);
@@ -44,7 +44,7 @@ test("a directory that is not there is made for its owner only, and given back e
     const kubeconfig = await dir.writeKubeconfig("apiVersion: v1\n");
     assert.equal(await rights(kubeconfig), "600");
     assert.equal(await readFile(kubeconfig, "utf8"), "apiVersion: v1\n");
-    await mkdir(join(dir.nodeRoot("node-a"), "device-plugins"), { recursive: true });
+    await mkdir(join(dir.nodeRoot(0), "device-plugins"), { recursive: true });
     await dir.release();
     assert.deepEqual(await readdir(path), []);
   }));
@@ -72,14 +72,6 @@ test("what a user keeps in the directory stays", () =>
     assert.deepEqual(await readdir(path), ["notes.txt"]);
   }));
 
-test("nodes have short roots that differ", async () => {
-  const dir = await opened(undefined, ["a", "ip-10-0-123-45.eu-west-1.compute.internal"]);
-  const roots = [dir.nodeRoot("a"), dir.nodeRoot("ip-10-0-123-45.eu-west-1.compute.internal")];
-  assert.equal(new Set(roots).size, 2);
-  assert.ok(roots.every((root) => root.length <= dir.path.length + "/nodes/99".length));
-  await dir.release();
-});
-
 test("a directory that a living process uses is refused, and its user is left alone", () =>
   withDirectory(async (path) => {
     const dir = await opened(path);
@@ -93,7 +85,7 @@ test("a directory that a living process uses is refused, and its user is left al
 
 test("of many that open a directory at once, one gets it", () =>
   withDirectory(async (path) => {
-    const outcomes = await Promise.all(Array.from({ length: 8 }, () => openStateDir(path, [])));
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => openStateDir(path)));
     assert.equal(outcomes.filter((one) => one.ok).length, 1);
     assert.deepEqual(await readdir(path), ["lock"]);
   }));
@@ -104,8 +96,8 @@ test("what a killed process left is taken over and cleared", () =>
     const program = `
       import { mkdir } from "node:fs/promises";
       import { openStateDir } from ${JSON.stringify(module)};
-      const { value } = await openStateDir(${JSON.stringify(path)}, ["node-a"]);
-      await mkdir(value.nodeRoot("node-a"), { recursive: true });
+      const { value } = await openStateDir(${JSON.stringify(path)});
+      await mkdir(value.nodeRoot(0), { recursive: true });
       await value.writeKubeconfig("");
       process.kill(process.pid, "SIGKILL");
     `;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { podMessage } from "../../src/insight/index.ts";
+import { badEnds, podMessage } from "../../src/insight/index.ts";
 import type { ContainerState, ContainerStatus, PodStatus } from "../../src/kube/index.ts";
 import { ended, podOf, unscheduled } from "./support/cluster.ts";
 
@@ -64,3 +64,22 @@ for (const { name, status, want } of rows) {
     assert.deepEqual([reason, message], want);
   });
 }
+
+test("a container that went with its machine and is back has not failed; one that is not back, or failed, has", () => {
+  const lost = { terminated: { exitCode: 255, reason: "Unknown" } };
+  const running = { running: { startedAt: "2026-01-01T00:00:00Z" } };
+  const statuses = {
+    back: container(running, lost),
+    gone: container(lost),
+    failed: container(running, { terminated: { exitCode: 255, reason: "Error" } }),
+  };
+  const found = Object.entries(statuses).map(([name, one]) => {
+    const pod = podOf("ml/one", { status: { phase: "Running", containerStatuses: [one] } });
+    return [name, badEnds(pod).map(({ message }) => message)];
+  });
+  assert.deepEqual(found, [
+    ["back", []],
+    ["gone", ["exit code 255"]],
+    ["failed", ["exit code 255"]],
+  ]);
+});

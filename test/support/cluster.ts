@@ -8,7 +8,9 @@ import { applyManifests } from "../../src/cli/up/apply.ts";
 import { type Cluster, startCluster } from "../../src/cli/up/cluster.ts";
 import type { ClusterNode } from "../../src/cli/up/cluster-node.ts";
 import { sortManifests } from "../../src/cli/up/declared.ts";
+import { keptNodes } from "../../src/cli/up/kept.ts";
 import { readState, settle } from "../../src/cli/up/settle.ts";
+import { openStateDir } from "../../src/cli/up/state-dir.ts";
 import { isWorkload } from "../../src/cli/up/workloads.ts";
 import { readManifests } from "../../src/config/index.ts";
 import type { Gpu } from "../../src/gpu/index.ts";
@@ -214,25 +216,31 @@ export interface TestClusterOptions {
   readonly objects?: readonly KubeObject[];
   /** Of everything in the cluster; default the machine's own. */
   readonly clock?: Clock;
+  /** Where an earlier cluster was, to go on from there; default a fresh directory. */
+  readonly stateDir?: string;
 }
 
 /** Runs `body` with a cluster and stops it; when `body` fails, tells what the cluster looked like. */
 export async function withCluster(
   t: TestContext,
-  { nodes = [], objects = [], clock = systemClock }: TestClusterOptions,
+  { nodes = [], objects = [], clock = systemClock, ...options }: TestClusterOptions,
   body: (cluster: TestCluster) => Promise<void>,
 ): Promise<void> {
   const manifests = readManifests([{ file: "test.yaml", text: manifestText(...objects) }]);
   assert.ok(manifests.ok, JSON.stringify(manifests.findings));
-  const declared = sortManifests(manifests.value, nodes);
+  const stateDir = options.stateDir ?? (await temporaryDirectory(t));
+  const opened = await openStateDir(stateDir);
+  assert.ok(opened.ok, JSON.stringify(opened.findings));
+  const { kept } = opened.value;
+  const declared = sortManifests(manifests.value, nodes, kept === undefined ? [] : keptNodes(kept));
   assert.ok(declared.ok, JSON.stringify(declared.findings));
-  const stateDir = await temporaryDirectory(t);
   const started = await startCluster({
     nodes: declared.value.nodes,
     port: undefined,
-    stateDir,
+    stateDir: opened.value,
     clock,
     log: silentLogger,
+    tell: (one) => assert.fail(findingLine(one)),
   });
   assert.ok(started.ok, JSON.stringify(started.findings));
   const cluster = new TestCluster(started.value, stateDir);

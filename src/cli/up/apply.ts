@@ -5,6 +5,7 @@ import { type Finding, finding } from "../../base/index.ts";
 import type { Manifest } from "../../config/index.ts";
 import { builtInType } from "../../embedded/index.ts";
 import { type KubeApi, KubeError, type KubeObject, type ResourceType, resources } from "../../kube/index.ts";
+import { applyPatch, withLastApplied } from "./last-applied.ts";
 import { objectOf } from "./manifest-object.ts";
 
 /** Lower goes first; kinds not named go in the middle, pods and what makes them last. */
@@ -25,7 +26,7 @@ const MIDDLE = 5;
 /** Stored and shown, but no controller acts on them here. */
 const NOT_RUN = new Set(["StatefulSet"]);
 
-/** Creates every object, or replaces it when it exists. Returns what the user must know; errors mean it was refused. */
+/** Applies every manifest as `kubectl apply` does. Returns what the user must know; errors mean it was refused. */
 export async function applyManifests(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {
   const findings = [...(await createNamespaces(api, manifests))];
   const rank = (one: Manifest): number => ORDER.get(one.kind) ?? MIDDLE;
@@ -37,7 +38,7 @@ export async function applyManifests(api: KubeApi, manifests: readonly Manifest[
     }
     if (NOT_RUN.has(manifest.kind)) findings.push(notRun(manifest));
     try {
-      await createOrReplace(api, type, objectOf(manifest));
+      await applyObject(api, type, objectOf(manifest));
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
       findings.push(refused(manifest, error));
@@ -46,13 +47,18 @@ export async function applyManifests(api: KubeApi, manifests: readonly Manifest[
   return findings;
 }
 
-/** Creates `object`, or replaces the one of this name. Throws `KubeError` when the server refuses it. */
-export async function createOrReplace(api: KubeApi, type: ResourceType, object: KubeObject): Promise<void> {
+/**
+ * Creates `object`, or changes the one of this name: fields of the object are set, those it was applied with before and
+ * lacks now are removed, all others stay. Throws `KubeError` when the server refuses it.
+ */
+export async function applyObject(api: KubeApi, type: ResourceType, object: KubeObject): Promise<void> {
+  const wanted = withLastApplied(object);
   try {
-    await api.create(type, object);
+    await api.create(type, wanted);
   } catch (error) {
     if (!(error instanceof KubeError) || error.reason !== "AlreadyExists") throw error;
-    await api.update(type, object);
+    const live = await api.get(type, object.metadata);
+    await api.mergePatch(type, object.metadata, applyPatch(live, wanted));
   }
 }
 
@@ -65,7 +71,7 @@ async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): P
     const { namespace } = manifest;
     if (namespace === undefined || there.has(namespace)) continue;
     there.add(namespace);
-    await createOrReplace(api, resources.namespaces, {
+    await applyObject(api, resources.namespaces, {
       apiVersion: "v1",
       kind: "Namespace",
       metadata: { name: namespace },

@@ -9,8 +9,9 @@ import type { Clock, Logger } from "../../base/index.ts";
 import { KubeletStandIn } from "../../embedded/index.ts";
 import { type GpuModel, SimulatedDriver } from "../../gpu/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
-import type { KubeApi } from "../../kube/index.ts";
+import type { KubeApi, Pod } from "../../kube/index.ts";
 import { controlNodes } from "../../sharing/index.ts";
+import { type KeptMachine, MachineFile } from "./machine-file.ts";
 
 export interface ClusterNodeOptions {
   readonly name: string;
@@ -19,10 +20,23 @@ export interface ClusterNodeOptions {
   readonly gpus: readonly GpuModel[];
   /** The kubelet's directory on this node. */
   readonly rootDirectory: string;
+  /** Whether the machine outlives the cluster; `undefined` when it does not. */
+  readonly keeping: Keeping | undefined;
   readonly api: KubeApi;
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+/** What is known of the machine when it is switched on again. */
+export interface Keeping {
+  /** `undefined` for a new machine. */
+  readonly before: KeptMachine | undefined;
+  /** The pods that were on it. */
+  readonly pods: readonly Pod[];
+}
+
+/** How often an agent is asked whether it has had its first turn. */
+const AGENT_POLL_MS = 5;
 
 /** Lives from `startKubelet` to `stopKubelet`; the agent runs from `startAgent` to `stopAgent`. */
 export class ClusterNode {
@@ -35,13 +49,22 @@ export class ClusterNode {
   #changes = 0;
   /** The end of the last change to the machine: one at a time, and a stop waits for it. */
   #lastChange: Promise<unknown> = Promise.resolve();
+  readonly #machineFile: MachineFile | undefined;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #ending = new AbortController();
+  #lettingIn: Promise<void> = Promise.resolve();
 
   constructor(options: ClusterNodeOptions) {
-    const { name, ordinal, gpus, rootDirectory, api, clock, log } = options;
+    const { name, ordinal, gpus, rootDirectory, keeping, api, clock, log } = options;
     this.name = name;
     this.#options = options;
     this.driver = new SimulatedDriver({ models: gpus, seed: name });
-    this.kubelet = new KubeletStandIn({ name, ordinal, rootDirectory, api, driver: this.driver, clock, log });
+    const { driver } = this;
+    if (keeping !== undefined) this.#machineFile = new MachineFile({ root: rootDirectory, name, gpus, driver, log });
+    const earlierPods = keeping?.pods ?? [];
+    // Pods that come back would be refused before the plugins have registered; a new machine has none.
+    const returning = earlierPods.length === 0 ? {} : { earlierPods, admitAfter: this.#ready.promise };
+    this.kubelet = new KubeletStandIn({ name, ordinal, rootDirectory, api, driver, clock, log, ...returning });
     this.#agent = this.#newAgent();
   }
 
@@ -50,19 +73,27 @@ export class ClusterNode {
     return this.#agent;
   }
 
-  /** Serves the kubelet's sockets and begins to register the node; throws when the sockets cannot be made. */
-  startKubelet(): Promise<void> {
-    return this.kubelet.start();
+  /**
+   * Switches the machine on: its GPUs are cut as they were, then the kubelet serves its sockets and begins to register the
+   * node. Throws when the sockets or the machine's file cannot be made.
+   */
+  async startKubelet(): Promise<void> {
+    await this.#machineFile?.boot(this.#options.keeping?.before);
+    await this.kubelet.start();
   }
 
+  /** Starts the agent; pods of an earlier run are let in when it has had its first turn. */
   startAgent(): void {
     this.#agentState = "running";
     this.#agent.start();
+    this.#lettingIn = this.#letPodsIn(this.#ending.signal);
   }
 
   /** Ends the agent, once a change to the machine that is under way is over. */
-  stopAgent(): Promise<void> {
-    return this.#inTurn(async () => {
+  async stopAgent(): Promise<void> {
+    this.#ending.abort();
+    await this.#lettingIn;
+    await this.#inTurn(async () => {
       if (this.#agentState === "running") await this.#agent.stop();
       this.#agentState = "stopped";
     });
@@ -70,7 +101,10 @@ export class ClusterNode {
 
   /** Ends the kubelet and all containers. */
   stopKubelet(): Promise<void> {
-    return this.#inTurn(() => this.kubelet.stop());
+    return this.#inTurn(async () => {
+      await this.kubelet.stop();
+      await this.#machineFile?.close();
+    });
   }
 
   /** Replaces the kubelet's process; containers run on, plugins have to register again. */
@@ -102,6 +136,17 @@ export class ClusterNode {
   /** What the agent knows now. */
   snapshot(): Promise<NodeSnapshot> {
     return this.#agent.snapshot();
+  }
+
+  async #letPodsIn(signal: AbortSignal): Promise<void> {
+    while (!this.#agent.idle()) {
+      try {
+        await this.#options.clock.sleep(AGENT_POLL_MS, signal);
+      } catch {
+        return; // The cluster ends; the pods stay as they are.
+      }
+    }
+    this.#ready.resolve();
   }
 
   async #inTurn(change: () => Promise<void>): Promise<void> {

@@ -4,37 +4,29 @@
  * Everything talks to the API server over HTTPS through the client that a real cluster gets, and agent and kubelet
  * meet on unix sockets only.
  */
-import {
-  type Clock,
-  errorText,
-  type Finding,
-  finding,
-  type Logger,
-  type Outcome,
-  TrancheError,
-} from "../../base/index.ts";
-import {
-  type ApiServer,
-  Controllers,
-  logReader,
-  NodeLifecycle,
-  Scheduler,
-  startApiServer,
-} from "../../embedded/index.ts";
+import { type Clock, type Finding, type Logger, type Outcome, TrancheError } from "../../base/index.ts";
+import { type ApiServer, Controllers, logReader, NodeLifecycle, Scheduler } from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
-import { KubeClient, type Node, resources } from "../../kube/index.ts";
+import { hasStatus, KubeClient, type Node, resources } from "../../kube/index.ts";
 import { ClusterNode } from "./cluster-node.ts";
+import { startFinding, startKeptApi } from "./kept-api.ts";
+import { writeKubeconfigFile } from "./kubeconfig-file.ts";
 import type { SimulatedNode } from "./nodes.ts";
-import { openStateDir, type StateDir } from "./state-dir.ts";
+import { placedNodes } from "./placed-nodes.ts";
+import type { StateDir } from "./state-dir.ts";
 
 export interface ClusterOptions {
   readonly nodes: readonly SimulatedNode[];
-  /** Port of the API server; `undefined` takes a free one. */
+  /** Port of the API server; `undefined` takes the one it had before, or a free one. */
   readonly port: number | undefined;
-  /** `undefined` takes a directory of its own and removes it at the end. */
-  readonly stateDir: string | undefined;
+  /** Given up when the cluster ends, also when it does not come to be. */
+  readonly stateDir: StateDir;
+  /** Where the kubeconfig is written as well. */
+  readonly kubeconfig?: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told when what is kept on disk cannot be written, and when it can again. */
+  tell(one: Finding): void;
 }
 
 /** A running cluster. */
@@ -52,51 +44,57 @@ export interface Cluster {
   idle(): boolean;
   /** What each node's agent knows now. */
   snapshots(): Promise<readonly NodeSnapshot[]>;
-  /** Ends everything in reverse order and removes what was made on disk. */
-  stop(): Promise<void>;
+  /** Ends everything in reverse order and removes what is not kept; answers with what should be kept and is lost. */
+  stop(): Promise<readonly Finding[]>;
+}
+
+/** What is to be ended, the last first, and what could not be kept then. */
+interface Ending {
+  readonly closers: (() => Promise<unknown>)[];
+  readonly lost: Finding[];
 }
 
 /** Starts the API server and the nodes' kubelets. What stands in the way is a finding, and nothing stays behind. */
 export async function startCluster(options: ClusterOptions): Promise<Outcome<Cluster>> {
-  const names = options.nodes.map((node) => node.name);
-  const opened = await openStateDir(options.stateDir, names);
-  if (!opened.ok) return opened;
-  const closers: (() => Promise<unknown>)[] = [() => opened.value.release()];
+  const ending: Ending = { closers: [() => options.stateDir.release()], lost: [] };
   try {
-    const cluster = await build(options, opened.value, closers);
-    return { ok: true, value: cluster, findings: [] };
+    const built = await build(options, ending);
+    if (built.ok) options.stateDir.keep();
+    else await closeAll(ending);
+    return built;
   } catch (error) {
-    await closeAll(closers);
-    if (error instanceof TrancheError && error.code === "port-in-use") {
-      return { ok: false, findings: [portInUse(options.port, error)] };
-    }
-    throw error;
+    await closeAll(ending);
+    const known = error instanceof TrancheError ? startFinding(options, error) : undefined;
+    if (known === undefined) throw error;
+    return { ok: false, findings: [known] };
   }
 }
 
-async function build(
-  options: ClusterOptions,
-  stateDir: StateDir,
-  closers: (() => Promise<unknown>)[],
-): Promise<Cluster> {
-  const { clock, log } = options;
-  const api = await startApiServer({ clock, log, ...(options.port === undefined ? {} : { port: options.port }) });
-  closers.push(() => api.close());
+async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<Cluster>> {
+  const { stateDir, clock, log } = options;
+  const { closers, lost } = ending;
+  const { api, close } = await startKeptApi(options);
+  closers.push(async () => lost.push(...(await close())));
   const kubeconfigPath = await stateDir.writeKubeconfig(api.kubeconfig());
+  if (options.kubeconfig !== undefined) {
+    const written = await writeKubeconfigFile(options.kubeconfig, api.kubeconfig());
+    if (!written.ok) return written;
+    closers.push(() => written.value.remove());
+  }
   const client = new KubeClient(api.connection());
   closers.push(() => client.close());
   const scheduler = new Scheduler(client, { clock, log });
   const controllers = new Controllers(client, { clock, log });
   const lifecycle = new NodeLifecycle(client, { clock, log });
   const nodes: ClusterNode[] = [];
-  for (const [ordinal, declared] of options.nodes.entries()) {
-    const { name, gpus } = declared;
-    const rootDirectory = stateDir.nodeRoot(name);
-    const node = new ClusterNode({ name, ordinal, gpus, rootDirectory, api: client, clock, log });
-    await client.create<Node>(resources.nodes, nodeObject(declared));
-    await node.startKubelet();
-    closers.push(() => node.stopKubelet());
-    nodes.push(node);
+  for (const { node, ordinal, keeping } of await placedNodes(options.nodes, stateDir)) {
+    const { name, gpus } = node;
+    const rootDirectory = stateDir.nodeRoot(ordinal);
+    const placed = new ClusterNode({ name, ordinal, gpus, rootDirectory, keeping, api: client, clock, log });
+    await createOrChange(client, nodeObject(node));
+    closers.push(() => placed.stopKubelet());
+    await placed.startKubelet();
+    nodes.push(placed);
   }
   api.setLogs(logReader(() => nodes.map((node) => node.kubelet)));
   const startWork = (): void => {
@@ -111,18 +109,19 @@ async function build(
       closers.push(() => node.stopAgent());
     }
   };
-  return {
+  const cluster: Cluster = {
     client,
     api,
     nodes,
-    kubeconfigPath,
+    kubeconfigPath: options.kubeconfig ?? kubeconfigPath,
     stateDirectory: stateDir.path,
     startWork,
     idle: () =>
       api.idle() && scheduler.idle() && controllers.idle() && lifecycle.idle() && nodes.every((node) => node.idle()),
     snapshots: () => Promise.all(nodes.map((node) => node.snapshot())),
-    stop: () => closeAll(closers),
+    stop: () => closeAll(ending),
   };
+  return { ok: true, value: cluster, findings: [] };
 }
 
 function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {
@@ -130,12 +129,19 @@ function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node 
   return { apiVersion: "v1", kind: "Node", metadata, spec: { taints: [...taints] } };
 }
 
-async function closeAll(closers: readonly (() => Promise<unknown>)[]): Promise<void> {
-  for (const close of closers.toReversed()) await close();
+/** Labels, annotations and taints of a node that is there are set as declared; what else it has stays. */
+async function createOrChange(client: KubeClient, node: Node): Promise<void> {
+  try {
+    await client.create<Node>(resources.nodes, node);
+  } catch (error) {
+    if (!hasStatus(error, 409)) throw error;
+    const { labels, annotations } = node.metadata;
+    const patch = { metadata: { labels, annotations }, spec: node.spec };
+    await client.mergePatch<Node>(resources.nodes, node.metadata, patch);
+  }
 }
 
-function portInUse(port: number | undefined, error: TrancheError): Finding {
-  return finding("port-in-use", { kind: "command", name: `--port ${port}` }, errorText(error), {
-    remedy: "choose another port, or leave --port out for a free one",
-  });
+async function closeAll({ closers, lost }: Ending): Promise<readonly Finding[]> {
+  for (const close of closers.toReversed()) await close();
+  return lost;
 }

@@ -12,6 +12,7 @@ export interface UpArguments {
   readonly format: ReportFormat;
   readonly port: number | undefined;
   readonly stateDir: string | undefined;
+  readonly kubeconfig: string | undefined;
   readonly timeoutMs: number;
   readonly live: boolean;
   readonly logLevel: LogLevel | undefined;
@@ -24,6 +25,7 @@ interface RawOptions {
   readonly output: ReportFormat;
   readonly port?: number;
   readonly stateDir?: string;
+  readonly kubeconfig?: string;
   readonly timeout: number;
   readonly plain?: true;
   readonly logLevel?: LogLevel;
@@ -43,8 +45,13 @@ A simulated workload is described by annotations of its pod:
   tranche.dev/run-for: 30s       how long it runs; without it until the pod is deleted
   tranche.dev/exit-code: "1"     how it ends then
 
+With --state-dir everything outlives the process: objects, node names, GPU layouts, the port and the kubeconfig. The next
+up on that directory goes on as after a reboot of every machine; -f and --node then add and change, and without them
+all comes from the directory. kubectl delete node takes a node away for good.
+
 Examples:
   tranche up -f examples/quick-start.yaml
+  tranche up --state-dir ~/.local/state/my-cluster
   tranche up -f my-manifests/ --node node-a=A100-80GB:4 --node node-b=T4,pool=small --once -o json
 
 Exit codes: 0 done, 1 a finding is an error, 2 wrong usage.`;
@@ -67,7 +74,8 @@ export function upCommand(action: (args: UpArguments) => Promise<void>): Command
     .option("--once", "end when the cluster has settled, after the report")
     .addOption(new Option("-o, --output <format>", "form of the report").choices(reportFormats).default("table"))
     .addOption(new Option("--port <n>", "port of the API server on 127.0.0.1 (default: a free one)").argParser(portOf))
-    .option("--state-dir <dir>", "directory for sockets and the kubeconfig (default: a temporary one)")
+    .option("--state-dir <dir>", "keep the cluster there and go on where it was (default: a temporary directory)")
+    .option("--kubeconfig <file>", "write the kubeconfig there as well; removed at the end")
     .addOption(
       new Option("--timeout <seconds>", "how long the cluster may take to settle").argParser(secondsOf).default(60),
     )
@@ -82,6 +90,7 @@ export function upCommand(action: (args: UpArguments) => Promise<void>): Command
         format: raw.output,
         port: raw.port,
         stateDir: raw.stateDir,
+        kubeconfig: raw.kubeconfig,
         timeoutMs: raw.timeout * 1000,
         // Log lines would be written across the view.
         live: raw.plain !== true && raw.logLevel === undefined,

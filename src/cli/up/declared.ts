@@ -6,6 +6,7 @@ import { type ContentKind, configMapContents, type Manifest } from "../../config
 import type { ConfigMap, KubeObject, Pod } from "../../kube/index.ts";
 import { objectOf } from "./manifest-object.ts";
 import { defaultFleet, parseNodeManifest, parseNodeOption, type SimulatedNode } from "./nodes.ts";
+import { mergedNodes, returningFindings } from "./returning-nodes.ts";
 import { podsOf } from "./workloads.ts";
 
 /** A ConfigMap and what each of its keys holds. */
@@ -26,8 +27,15 @@ export interface Declared {
   readonly findings: readonly Finding[];
 }
 
-/** Sorts manifests and `--node` options; nodes of both kinds add up, and without any there is the default fleet. */
-export function sortManifests(manifests: readonly Manifest[], nodeOptions: readonly string[]): Outcome<Declared> {
+/**
+ * Sorts manifests and `--node` options; nodes of both kinds and those from `before`, an earlier run, add up, and without
+ * any there is the default fleet.
+ */
+export function sortManifests(
+  manifests: readonly Manifest[],
+  nodeOptions: readonly string[],
+  before: readonly SimulatedNode[] = [],
+): Outcome<Declared> {
   const nodeManifests = manifests.filter((one) => one.apiVersion === "v1" && one.kind === "Node");
   const reads = [...nodeManifests.map(parseNodeManifest), ...nodeOptions.map(parseNodeOption)];
   const findings: Finding[] = reads.flatMap((read) => read.findings);
@@ -35,19 +43,23 @@ export function sortManifests(manifests: readonly Manifest[], nodeOptions: reado
   findings.push(...doubles(named));
   if (findings.some((one) => one.severity === "error")) return { ok: false, findings };
   const rest = manifests.filter((one) => !nodeManifests.includes(one));
-  const nodes = named.length > 0 ? named : defaultFleet();
+  const isEmpty = named.length === 0 && before.length === 0;
+  const nodes = isEmpty ? defaultFleet() : mergedNodes(named, before);
+  if (isEmpty) findings.push(defaultFleetUsed());
+  if (named.length > 0) findings.push(...returningFindings(named, before));
   const declared: Declared = {
     nodes,
     policies: rest.filter((one) => one.kind === "ClusterPolicy").map((one) => objectOf<KubeObject>(one)),
     configMaps: rest.filter((one) => one.kind === "ConfigMap").map(configMapOf),
     pods: rest.flatMap((one) => podsOf(one, nodes)),
     manifests: rest,
-    findings: named.length > 0 ? findings : [...findings, defaultFleetUsed()],
+    findings,
   };
   return { ok: true, value: declared, findings: declared.findings };
 }
 
-function configMapOf(manifest: Manifest): DeclaredConfigMap {
+/** A ConfigMap's manifest, looked into. */
+export function configMapOf(manifest: Manifest): DeclaredConfigMap {
   const object = objectOf<ConfigMap>(manifest);
   const texts = Object.entries(object.data ?? {}).filter(([, text]) => typeof text === "string");
   return { manifest, object, contents: configMapContents(Object.fromEntries(texts)) };

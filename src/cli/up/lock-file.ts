@@ -15,7 +15,7 @@ export type LockAttempt =
 
 /** Takes the lock at `path` for this process, if no living process has it. */
 export async function takeLock(path: string): Promise<LockAttempt> {
-  const own = `${process.pid} ${(await startOf(process.pid)) ?? ""}`.trimEnd();
+  const own = await processMark();
   let stale = false;
   for (;;) {
     if (await create(path, `${own}\n`)) return { result: "taken", stale };
@@ -61,7 +61,17 @@ async function takeAway(path: string, text: string): Promise<boolean> {
 
 /** The living process that holds the lock at `path`, if one does. */
 export async function lockHolder(path: string): Promise<number | undefined> {
-  const { pid, start } = parsed((await read(path)) ?? "");
+  return markedProcess((await read(path)) ?? "");
+}
+
+/** What tells this process from all others, later ones of the same number among them. */
+export async function processMark(): Promise<string> {
+  return `${process.pid} ${(await startOf(process.pid)) ?? ""}`.trimEnd();
+}
+
+/** The process that made the mark, if it lives. */
+export async function markedProcess(mark: string): Promise<number | undefined> {
+  const { pid, start } = parsed(`${mark.trimEnd()}\n`);
   return pid !== 0 && (await isAlive(pid, start)) ? pid : undefined;
 }
 

@@ -2,7 +2,7 @@
  * Tells what happens while it happens: one line for each event and each pod that changes its phase.
  */
 import { type Clock, type Finding, type Logger, placeText } from "../../base/index.ts";
-import { type KubeApi, type KubeEvent, type Pod, ResourceCache, resources } from "../../kube/index.ts";
+import { type KubeApi, type KubeEvent, type KubeObject, type Pod, ResourceCache, resources } from "../../kube/index.ts";
 
 /** Events that say no more than a pod's phase does. */
 const QUIET_REASONS = new Set([
@@ -20,19 +20,26 @@ export interface ProgressOptions {
   readonly api: KubeApi;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The resource version of the last write of an earlier run: of what happened by then nothing is told. */
+  readonly after: number;
   /** Takes one line without a line feed. */
   write(line: string): void;
 }
 
 /** Follows events and pods until the signal fires. */
-export async function followProgress({ api, clock, log, write }: ProgressOptions, signal: AbortSignal): Promise<void> {
+export async function followProgress(
+  { api, clock, log, after, write }: ProgressOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const isOld = ({ metadata }: KubeObject): boolean => Number(metadata.resourceVersion) <= after;
   const events = new ResourceCache<KubeEvent>(api, resources.events, { clock, log });
   const pods = new ResourceCache<Pod>(api, resources.pods, { clock, log });
   events.onChange((change) => {
-    if (change.type !== "added" || QUIET_REASONS.has(change.object.reason)) return;
+    if (change.type !== "added" || isOld(change.object) || QUIET_REASONS.has(change.object.reason)) return;
     write(eventLine(change.object));
   });
   pods.onChange((change) => {
+    if (change.type === "added" && isOld(change.object)) return;
     const before = change.type === "modified" ? change.previous.status?.phase : undefined;
     const { namespace = "", name } = change.object.metadata;
     const phase = change.type === "deleted" ? "deleted" : change.object.status?.phase;

@@ -1,15 +1,25 @@
 /**
- * The directory that holds what a running `up` needs on disk: sockets, the kubeconfig, a lock.
+ * The directory that holds what a running `up` needs on disk, and what outlives it when it was named by the user.
  *
- * A directory is used only if it is empty of such things or has the lock that shows whose they are: `up` removes what
- * it made, and must never remove a directory that happens to have the same name.
+ * ```
+ * lock             names the process that uses the directory
+ * journal.jsonl    every object of the API server
+ * server.json      its port, token and certificate
+ * kubeconfig
+ * nodes/0/         the kubelet's directory of the first machine; machine.json beside it, with GPUs and their layout
+ * ```
+ *
+ * A directory is used only if it is empty of such things or has what shows whose they are: `up` changes what it made, and
+ * must never touch a directory that happens to have the same names in it.
  */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
+import { isErrno } from "../errno.ts";
 import { CONTROL_SOCKET } from "./control-protocol.ts";
+import { type Kept, type KeptPaths, readEarlierRun } from "./kept.ts";
 import { takeLock } from "./lock-file.ts";
 
 /** `sun_path` of a unix socket on Linux, without the closing NUL. */
@@ -19,20 +29,27 @@ const LONGEST_SOCKET = "nodes/99/device-plugins/nvidia-mig-1c.2g.48gb.me.all.sha
 const LOCK = "lock";
 const NODES = "nodes";
 const KUBECONFIG = "kubeconfig";
-/** Whatever `up` makes here beside the lock. */
-const MADE = [NODES, KUBECONFIG, CONTROL_SOCKET];
+const JOURNAL = "journal.jsonl";
+const SERVER = "server.json";
+/** Whatever `up` makes here beside lock and journal. */
+const MADE = [NODES, KUBECONFIG, SERVER, CONTROL_SOCKET];
 
-/** A locked state directory; `release` removes what `up` made. */
+/** A locked state directory. */
 export interface StateDir {
   readonly path: string;
-  /** The kubelet's root directory of a node; short, since sockets are below it. */
-  nodeRoot(node: string): string;
+  /** What an earlier run left; `undefined` in a directory for temporary files, of which nothing is kept. */
+  readonly kept: Kept | undefined;
+  /** The kubelet's root directory of a machine; short, since sockets are below it. */
+  nodeRoot(ordinal: number): string;
   writeKubeconfig(text: string): Promise<string>;
+  /** A cluster has come to be: what is kept of it stays when the directory is given up. */
+  keep(): void;
+  /** Gives the directory up. Nothing stays of a cluster that never came to be. */
   release(): Promise<void>;
 }
 
 /** Creates (mode 0700) and locks `path`, or a fresh directory for temporary files when it is `undefined`. */
-export async function openStateDir(path: string | undefined, nodeNames: readonly string[]): Promise<Outcome<StateDir>> {
+export async function openStateDir(path: string | undefined): Promise<Outcome<StateDir>> {
   const wanted = path === undefined ? join(tmpdir(), "tranche-XXXXXX") : resolve(path);
   if (Buffer.byteLength(wanted) + 1 + LONGEST_SOCKET.length > SOCKET_PATH_LIMIT) {
     const message = `${wanted} is too long: the path of a unix socket has at most ${SOCKET_PATH_LIMIT} bytes`;
@@ -42,11 +59,19 @@ export async function openStateDir(path: string | undefined, nodeNames: readonly
     const directory = await makeDirectory(path);
     const taken = await take(directory);
     if (taken !== undefined) return refused(wanted, `${wanted} ${taken.message}`, taken.remedy);
-    return { ok: true, value: stateDirAt(directory, { nodeNames, temporary: path === undefined }), findings: [] };
+    if (path === undefined) return { ok: true, value: stateDirAt(directory, undefined), findings: [] };
+    const kept = await readEarlierRun(pathsIn(directory));
+    if (kept.ok) return { ok: true, value: stateDirAt(directory, kept.value), findings: kept.findings };
+    await rm(join(directory, LOCK));
+    return kept;
   } catch (error) {
     const message = `cannot use ${wanted}: ${errorText(error)}`;
     return refused(wanted, message, "choose a directory you may write with --state-dir");
   }
+}
+
+function pathsIn(directory: string): KeptPaths {
+  return { journal: join(directory, JOURNAL), server: join(directory, SERVER), nodes: join(directory, NODES) };
 }
 
 async function makeDirectory(path: string | undefined): Promise<string> {
@@ -60,18 +85,17 @@ async function makePath(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
-    if (hasCode(error, "EEXIST")) return;
-    if (!hasCode(error, "ENOENT") || dirname(path) === path) throw error;
+    if (isErrno(error, "EEXIST")) return;
+    if (!isErrno(error, "ENOENT") || dirname(path) === path) throw error;
     await makePath(dirname(path));
     await mkdir(path, { mode: 0o700 });
   }
 }
 
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
-}
-
-/** Locks the directory and clears what a process that was killed left there; tells why it cannot be used otherwise. */
+/**
+ * Locks the directory and clears what a process that was killed left there before it kept anything; tells why it cannot
+ * be used otherwise.
+ */
 async function take(directory: string): Promise<{ readonly message: string; readonly remedy: string } | undefined> {
   const path = join(directory, LOCK);
   const attempt = await takeLock(path);
@@ -81,6 +105,8 @@ async function take(directory: string): Promise<{ readonly message: string; read
   }
   const remedy = "use an empty directory, or one that does not exist yet, with --state-dir";
   if (attempt.result === "foreign") return { message: `holds a file ${LOCK} of something else`, remedy };
+  // Whether the journal is one is seen when it is read.
+  if (existsSync(join(directory, JOURNAL))) return undefined;
   const made = MADE.filter((name) => existsSync(join(directory, name)));
   if (!attempt.stale && made.length > 0) {
     await rm(path);
@@ -90,23 +116,26 @@ async function take(directory: string): Promise<{ readonly message: string; read
   return undefined;
 }
 
-function stateDirAt(
-  path: string,
-  { nodeNames, temporary }: { readonly nodeNames: readonly string[]; readonly temporary: boolean },
-): StateDir {
+function stateDirAt(path: string, kept: Kept | undefined): StateDir {
   const kubeconfig = join(path, KUBECONFIG);
+  let keeping = kept?.state !== undefined;
   return {
     path,
-    nodeRoot: (node) => join(path, NODES, String(nodeNames.indexOf(node))),
+    kept,
+    nodeRoot: (ordinal) => join(path, NODES, String(ordinal)),
     writeKubeconfig: async (text) => {
       await rm(kubeconfig, { force: true });
       await writeFile(kubeconfig, text, { mode: 0o600 });
       return kubeconfig;
     },
+    keep: () => {
+      keeping = kept !== undefined;
+    },
     release: async () => {
+      const made = keeping ? [CONTROL_SOCKET] : [...MADE, JOURNAL];
       // The lock goes last: what else is there then belongs to nobody.
-      const made = temporary ? [path] : [...MADE, LOCK].map((name) => join(path, name));
-      for (const one of made) await rm(one, { recursive: true, force: true });
+      const gone = kept === undefined ? [path] : [...made, LOCK].map((name) => join(path, name));
+      for (const one of gone) await rm(one, { recursive: true, force: true });
     },
   };
 }

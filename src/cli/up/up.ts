@@ -2,26 +2,21 @@
  * `tranche up`: reads the manifests, starts the cluster, lets it act, reports; without `--once` it stays.
  */
 
-import { MIG_CONFIG_LABEL } from "../../agent/index.ts";
 import { type Clock, type Finding, finding, type Logger, systemClock } from "../../base/index.ts";
-import { type Gpu, SimulatedDriver } from "../../gpu/index.ts";
 import { buildReport } from "../../insight/index.ts";
 import { resources } from "../../kube/index.ts";
 import type { Output } from "../output.ts";
 import { formatReport, isForReading, type ReportFormat } from "../report/format.ts";
 import { findingLines } from "../report/text.ts";
-import { adoptConfigMaps } from "./adopt.ts";
-import { applyManifests, createOrReplace } from "./apply.ts";
-import { chooseMigConfigs } from "./choose.ts";
+import { applyManifests, applyObject } from "./apply.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
-import { type Declared, sortManifests } from "./declared.ts";
-import { readFiles } from "./files.ts";
+import type { Declared } from "./declared.ts";
 import { LiveView } from "./live/view.ts";
-import type { SimulatedNode } from "./nodes.ts";
 import { inUserFiles } from "./places.ts";
-import { preflight } from "./preflight.ts";
+import { prepare } from "./prepare.ts";
 import { findingProgress, followProgress } from "./progress.ts";
 import { settle } from "./settle.ts";
+import { openStateDir } from "./state-dir.ts";
 import { takeFaults } from "./take-faults.ts";
 import { isWorkload } from "./workloads.ts";
 
@@ -31,7 +26,10 @@ export interface UpOptions {
   readonly once: boolean;
   readonly format: ReportFormat;
   readonly port: number | undefined;
+  /** What is in it outlives the process; `undefined` keeps nothing. */
   readonly stateDir: string | undefined;
+  /** Where to write the kubeconfig as well. */
+  readonly kubeconfig: string | undefined;
   /** How long the cluster may take to come to rest. */
   readonly timeoutMs: number;
   /** Whether to draw a view that is renewed in place, where output has a terminal and the cluster stays. */
@@ -45,26 +43,38 @@ export interface UpOptions {
 
 /** Runs `up` and returns the exit code: 0 done, 1 when a finding is an error. */
 export async function up(options: UpOptions): Promise<number> {
-  const prepared = await prepare(options);
-  if (!prepared.ok) return refuse(options, prepared.findings);
-  const { declared, findings } = prepared;
-  const { output, log, clock = systemClock } = options;
+  const opened = await openStateDir(options.stateDir);
+  if (!opened.ok) return refuse(options, opened.findings);
+  const stateDir = opened.value;
+  const prepared = await prepare({ files: options.files, nodes: options.nodes, kept: stateDir.kept });
+  if (!prepared.ok) {
+    await stateDir.release();
+    return refuse(options, prepared.findings);
+  }
+  const { declared } = prepared;
+  const findings = [...opened.findings, ...prepared.findings];
+  const { output, port, kubeconfig, log, clock = systemClock } = options;
+  let tell = output.progress;
   const started = await startCluster({
     nodes: declared.nodes,
-    port: options.port,
-    stateDir: options.stateDir,
+    port,
+    stateDir,
+    kubeconfig,
     clock,
     log,
+    tell: (one) => tell(findingProgress(one)),
   });
   if (!started.ok) return refuse(options, started.findings);
   const cluster = started.value;
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
   const view = liveView(options, { cluster, declared, findings }, () => ending.abort());
-  const tell = view === undefined ? output.progress : (line: string) => view.tell(line);
-  const progress = followProgress({ api: cluster.client, clock, log, write: tell }, signal);
+  if (view !== undefined) tell = (line) => view.tell(line);
+  const after = stateDir.kept?.state?.revision ?? 0;
+  const progress = followProgress({ api: cluster.client, clock, log, after, write: tell }, signal);
   const drawing = view?.run(signal);
   let ended: Ended = { code: 0, findings: [] };
+  let lost: readonly Finding[] = [];
   try {
     // The view has a place of its own for them.
     if (view === undefined) for (const one of findings) output.progress(findingProgress(one));
@@ -75,10 +85,13 @@ export async function up(options: UpOptions): Promise<number> {
     ending.abort();
     await Promise.all([progress, drawing]);
     if (view !== undefined) output.answer(view.summary());
-    await cluster.stop();
+    // A view that has ended shows nothing any more.
+    tell = output.progress;
+    lost = await cluster.stop();
   }
-  if (ended.findings.length > 0) output.progress(findingLines(ended.findings));
-  return ended.code;
+  const last = [...ended.findings, ...lost];
+  if (last.length > 0) output.progress(findingLines(last));
+  return lost.length > 0 ? 1 : ended.code;
 }
 
 /** The view, where one is wanted and there is a terminal for it. */
@@ -108,42 +121,6 @@ function liveView(
   });
 }
 
-interface Prepared {
-  readonly ok: true;
-  readonly declared: Declared;
-  readonly findings: readonly Finding[];
-}
-
-/** Reads and checks everything; nothing runs yet. */
-async function prepare(
-  options: UpOptions,
-): Promise<Prepared | { readonly ok: false; readonly findings: readonly Finding[] }> {
-  const read = await readFiles(options.files);
-  if (!read.ok) return read;
-  const sorted = sortManifests(read.value, options.nodes);
-  if (!sorted.ok) return { ok: false, findings: [...read.findings, ...sorted.findings] };
-  const { declared: adopted, policy, findings: adoptedFindings } = adoptConfigMaps(sorted.value);
-  const gpusOf = await gpusOfNodes(adopted.nodes);
-  const checked = preflight(adopted, gpusOf);
-  const chosen = await chooseMigConfigs(adopted, gpusOf);
-  const findings = distinct([...read.findings, ...sorted.findings, ...adoptedFindings, ...checked, ...chosen.findings]);
-  if (findings.some((one) => one.severity === "error")) return { ok: false, findings };
-  const nodes = adopted.nodes.map((node) => labelled(node, chosen.labels.get(node.name)));
-  return { ok: true, declared: { ...adopted, nodes, policies: policy === undefined ? [] : [policy] }, findings };
-}
-
-function labelled(node: SimulatedNode, config: string | undefined): SimulatedNode {
-  return config === undefined ? node : { ...node, labels: { ...node.labels, [MIG_CONFIG_LABEL]: config } };
-}
-
-/** The GPUs as each node will have them; UUIDs follow from the node's name, so these are the same. */
-async function gpusOfNodes(nodes: readonly SimulatedNode[]): Promise<ReadonlyMap<string, readonly Gpu[]>> {
-  const pairs = nodes.map(
-    async ({ name, gpus }) => [name, await new SimulatedDriver({ models: gpus, seed: name }).list()] as const,
-  );
-  return new Map(await Promise.all(pairs));
-}
-
 interface Work {
   readonly cluster: Cluster;
   readonly declared: Declared;
@@ -163,7 +140,7 @@ async function work(options: UpOptions, about: Work, signal: AbortSignal): Promi
   // Configuration first, then the agents, then the pods: no pod lands on a GPU that is about to be cut.
   const [pods, others] = partition(declared.manifests, isWorkload);
   const applied = [...(await applyManifests(cluster.client, others))];
-  for (const policy of declared.policies) await createOrReplace(cluster.client, resources.clusterPolicies, policy);
+  for (const policy of declared.policies) await applyObject(cluster.client, resources.clusterPolicies, policy);
   cluster.startWork();
   await agentsReady(cluster, clock, signal);
   applied.push(...(await applyManifests(cluster.client, pods)));
@@ -218,11 +195,6 @@ function notSettled(timeoutMs: number): Finding {
   const message = `the cluster was not at rest after ${timeoutMs} ms`;
   const remedy = "look at the pods and findings above, or allow more time with --timeout";
   return finding("not-settled", { kind: "cluster", name: "cluster" }, message, { remedy });
-}
-
-function distinct(findings: readonly Finding[]): readonly Finding[] {
-  const key = (one: Finding): string => JSON.stringify([one.code, one.message, one.place]);
-  return [...new Map(findings.map((one) => [key(one), one])).values()];
 }
 
 function partition<T>(all: readonly T[], test: (one: T) => boolean): readonly [readonly T[], readonly T[]] {

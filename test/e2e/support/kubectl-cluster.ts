@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { silentLogger, systemClock } from "../../../src/base/index.ts";
+import { type Finding, findingLine, silentLogger, systemClock } from "../../../src/base/index.ts";
 import { applyManifests } from "../../../src/cli/up/apply.ts";
 import { type Cluster, startCluster } from "../../../src/cli/up/cluster.ts";
 import { sortManifests } from "../../../src/cli/up/declared.ts";
 import { settle } from "../../../src/cli/up/settle.ts";
+import { openStateDir } from "../../../src/cli/up/state-dir.ts";
 import { isWorkload } from "../../../src/cli/up/workloads.ts";
 import { readManifests } from "../../../src/config/index.ts";
 import { Kubectl, kubectlPath } from "../../support/kubectl.ts";
@@ -49,8 +50,11 @@ export async function startKubectlCluster(): Promise<KubectlCluster> {
   const sorted = sortManifests(read.value, []);
   assert.ok(sorted.ok, JSON.stringify(sorted.findings));
   const { nodes, manifests } = sorted.value;
-  const stateDir = join(directory, "s");
-  const started = await startCluster({ nodes, port: undefined, stateDir, clock: systemClock, log: silentLogger });
+  const opened = await openStateDir(join(directory, "s"));
+  assert.ok(opened.ok, JSON.stringify(opened.findings));
+  const tell = (one: Finding): void => assert.fail(findingLine(one));
+  const common = { port: undefined, clock: systemClock, log: silentLogger };
+  const started = await startCluster({ nodes, stateDir: opened.value, tell, ...common });
   assert.ok(started.ok, JSON.stringify(started.findings));
   const cluster = started.value;
   const stop = async (): Promise<void> => {
