@@ -55,6 +55,46 @@ test("refuses a second object of the same name with AlreadyExists", async () => 
   });
 });
 
+test("of clients that update one version of an object at once exactly one wins", async () => {
+  const path = `/api/v1/namespaces/default/configmaps/${fresh}`;
+  await api.client.create(resources.configMaps, configMap(fresh, { writer: "nobody" }));
+  for (let round = 0; round < 10; round++) {
+    const { body: seen } = await api.call(path);
+    const writers = ["a", "b", "c"].map((name) => `${name}${round}`);
+    const replies = await Promise.all(
+      writers.map((writer) => api.call(path, { method: "PUT", body: { ...seen, data: { writer } } })),
+    );
+    const winner = replies.findIndex(({ code }) => code === 200);
+    const losers = replies.filter((_, index) => index !== winner);
+    for (const { code, body } of losers) {
+      assert.deepEqual([code, String(body["reason"])], [409, "Conflict"]);
+      assert.equal(
+        String(body["message"]),
+        `Operation cannot be fulfilled on configmaps "${fresh}": the object has been modified; ` +
+          "please apply your changes to the latest version and try again",
+      );
+    }
+    assert.equal(String((await api.call(path)).body["data"]?.["writer"]), writers[winner]);
+  }
+});
+
+test("clients that read again after a conflict lose no update", async () => {
+  await api.client.create(resources.configMaps, configMap(fresh, { count: "0" }));
+  const place = { namespace: "default", name: fresh };
+  const countOne = async (): Promise<void> => {
+    for (;;) {
+      const seen = await api.client.get<ConfigMap>(resources.configMaps, place);
+      const data = { count: String(Number(seen.data?.["count"]) + 1) };
+      const written = await api.client.update(resources.configMaps, { ...seen, data }).catch((error: unknown) => error);
+      if (!(written instanceof KubeError)) return;
+      assert.equal(written.status, 409);
+    }
+  };
+  await Promise.all(Array.from({ length: 12 }, countOne));
+  const { data } = await api.client.get<ConfigMap>(resources.configMaps, place);
+  assert.equal(data?.["count"], "12");
+});
+
 test("refuses an update from a stale version and takes one without a version", async () => {
   const first = await api.client.create(resources.configMaps, configMap(fresh, { a: "1" }));
   await api.client.update(resources.configMaps, { ...first, data: { a: "2" } });
