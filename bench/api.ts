@@ -1,7 +1,10 @@
 /** How fast the embedded API server writes, lists and tells its watchers, over real HTTPS. */
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { silentLogger, systemClock } from "../src/base/index.ts";
-import { type ApiServer, startApiServer } from "../src/embedded/index.ts";
+import { type Finding, findingLine, silentLogger, systemClock } from "../src/base/index.ts";
+import { type ApiServer, Journal, readKept, startApiServer } from "../src/embedded/index.ts";
 import { KubeClient, type Pod, resources } from "../src/kube/index.ts";
 import type { BenchRow } from "./row.ts";
 
@@ -13,6 +16,16 @@ export const rows: readonly BenchRow[] = [
     name: "API server: sustained writes",
     aim: "at least 1,000 a second",
     run: (mode) => withServer((server) => writesPerSecond(server, mode === "small" ? 1_000 : 10_000)),
+  },
+  {
+    name: "API server: sustained writes over a journal",
+    aim: "at least 1,000 a second",
+    run: (mode) => withJournal((path) => keptWrites(path, mode === "small" ? 1_000 : 10_000)),
+  },
+  {
+    name: "API server: back with 10,000 pods from the journal",
+    aim: "at most 2 s",
+    run: () => withJournal(comingBack),
   },
   {
     name: "API server: list of 2,000 pods",
@@ -33,6 +46,55 @@ async function withServer<T>(measure: (server: ApiServer) => Promise<T>): Promis
   } finally {
     await server.close();
   }
+}
+
+async function withJournal<T>(measure: (path: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), "bench-"));
+  try {
+    return await measure(join(directory, "journal.jsonl"));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** Runs with a server that keeps its objects at `path`, and tells how long it took to start. */
+async function withKeptServer<T>(
+  path: string,
+  measure: (server: ApiServer, startMs: number) => Promise<T>,
+): Promise<T> {
+  const startMs = performance.now();
+  const kept = await readKept(path);
+  if (!kept.ok) throw new Error(kept.findings.map(findingLine).join("\n"));
+  const tell = (one: Finding): never => {
+    throw new Error(findingLine(one));
+  };
+  const journal = new Journal({ path, kept: kept.value, clock: systemClock, tell });
+  const server = await startApiServer({ clock: systemClock, log: silentLogger, journal });
+  try {
+    return await measure(server, performance.now() - startMs);
+  } finally {
+    await server.close();
+    await journal.close();
+  }
+}
+
+async function keptWrites(path: string, count: number) {
+  const row = await withKeptServer(path, (server) => writesPerSecond(server, count));
+  const { size } = await stat(path);
+  return { ...row, note: `${row.note}; each on disk before it is answered, ${Math.round(size / 2 ** 20)} MiB` };
+}
+
+async function comingBack(path: string) {
+  await withKeptServer(path, async (server) => {
+    const client = new KubeClient(server.connection());
+    await fill(client, 10_000);
+    await client.close();
+  });
+  const ms = await withKeptServer(path, async (server, startMs) => {
+    if (server.stats.objects < 10_000) throw new Error(`${server.stats.objects} objects came back`);
+    return startMs;
+  });
+  return { figure: `${(ms / 1000).toFixed(2)} s`, met: ms <= 2_000, note: "read, checked and written anew" };
 }
 
 function podNamed(name: string): Pod {

@@ -166,7 +166,7 @@ async function stay(options: UpOptions, { cluster, view }: Work, signal: AbortSi
   const faults = await takeFaults({ cluster, env: process.env, clock, log, tell });
   try {
     for (const one of faults.findings) tell(findingProgress(one));
-    if (view === undefined) for (const line of stayLines(cluster)) output.progress(line);
+    if (view === undefined) for (const line of stayLines(options, cluster)) output.progress(line);
     await aborted(signal);
   } finally {
     await faults.close();
@@ -178,11 +178,12 @@ async function agentsReady(cluster: Cluster, clock: Clock, signal: AbortSignal):
   while (!cluster.nodes.every((node) => node.agent.idle())) await clock.sleep(5, signal);
 }
 
-function stayLines(cluster: Cluster): readonly string[] {
+function stayLines({ stateDir }: UpOptions, cluster: Cluster): readonly string[] {
+  const again = stateDir === undefined ? "" : `; tranche up --state-dir ${cluster.stateDirectory} goes on where it was`;
   return [
     `The cluster stays up. In another terminal: export KUBECONFIG=${cluster.kubeconfigPath}`,
     "then for example: kubectl get nodes,pods -A -o wide; kubectl label node NODE nvidia.com/mig.config=CONFIG --overwrite",
-    "Ctrl-C ends it.",
+    `Ctrl-C ends it${again}.`,
   ];
 }
 
