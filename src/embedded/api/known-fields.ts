@@ -38,8 +38,10 @@ function visit(value: Json, message: string, state: Visit): void {
   const known = messages.get(message)?.byName;
   if (known === undefined || !isObject(value)) return;
   const { steps, found } = state;
-  for (const [key, one] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
     const field = known.get(key);
+    const one = value[key] ?? null;
+    if (field !== undefined && typeof one !== "object") continue;
     steps.push(key);
     if (field === undefined) found.push([...steps]);
     else if (field.isMap) visitEach(isObject(one) ? Object.entries(one) : [], field.type, state);

@@ -5,26 +5,49 @@ import { readJsonText } from "../../config/index.ts";
 import { isList, isObject, type Json } from "./json.ts";
 import { stepsText } from "./known-fields.ts";
 
-/** Strings, and the colon behind those that are keys. */
-const stringPattern = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
-
 /** The paths of repeated fields in a JSON text, as `spec.replicas`, in their order; none for what is no JSON. */
 export function repeatedJsonFields(text: string): readonly string[] {
   try {
     const value: Json = JSON.parse(text);
     // Nearly no text repeats a key, and counting is cheap.
-    let keys = 0;
-    for (const match of text.matchAll(stringPattern)) if (match[1] !== undefined) keys += 1;
-    return keys === keyCount(value) ? [] : new RepetitionScan(text).paths;
+    return writtenKeys(text) === keyCount(value) ? [] : new RepetitionScan(text).paths;
   } catch {
     return [];
   }
 }
 
+/** How many keys a JSON text writes: strings with a colon behind. */
+function writtenKeys(text: string): number {
+  let count = 0;
+  let start = text.indexOf('"');
+  while (start >= 0) {
+    const end = closingQuote(text, start);
+    let next = end + 1;
+    while (" \t\r\n".includes(text[next] ?? "x")) next += 1;
+    if (text[next] === ":") count += 1;
+    start = text.indexOf('"', next);
+  }
+  return count;
+}
+
+/** The quote that ends the string which begins at `start`. */
+function closingQuote(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text[at - 1 - backslashes] === "\\") backslashes += 1;
+  return backslashes % 2 === 1;
+}
+
 function keyCount(value: Json): number {
-  if (isList(value)) return value.reduce<number>((sum, one) => sum + keyCount(one), 0);
-  if (!isObject(value)) return 0;
-  return Object.values(value).reduce<number>((sum, one) => sum + 1 + keyCount(one), 0);
+  let count = 0;
+  if (isList(value)) for (const one of value) count += keyCount(one);
+  else if (isObject(value)) for (const key of Object.keys(value)) count += 1 + keyCount(value[key] ?? null);
+  return count;
 }
 
 /** An object or list that the scan is in. */
