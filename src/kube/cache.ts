@@ -1,8 +1,7 @@
 /**
  * A copy of one collection that follows the server: listed once, then kept up by watches.
  *
- * Objects come without `metadata.managedFields`. While the server is out of reach the last known state stays readable,
- * and `problem` tells of it.
+ * While the server is out of reach the last known state stays readable, and `problem` tells of it.
  */
 import { type Clock, type Logger, silentLogger, systemClock } from "../base/index.ts";
 import { BackOff } from "./back-off.ts";
@@ -122,7 +121,6 @@ export class ResourceCache<T extends KubeObject> {
 
   async #relist(signal: AbortSignal): Promise<string> {
     const { items, resourceVersion } = await this.#api.list<T>(this.#type, this.#selection, signal);
-    for (const item of items) forgetManagers(item);
     const before = this.#objects;
     this.#objects = new Map(items.map((item) => [keyOf(item.metadata), item]));
     this.#sync.resolve();
@@ -150,7 +148,6 @@ export class ResourceCache<T extends KubeObject> {
         continue;
       }
       const { object } = event;
-      forgetManagers(object);
       const key = keyOf(object.metadata);
       const previous = this.#objects.get(key);
       if (event.type === "DELETED") this.#objects.delete(key);
@@ -165,14 +162,6 @@ export class ResourceCache<T extends KubeObject> {
   #tell(change: CacheChange<T>): void {
     for (const listener of this.#listeners) listener(change);
   }
-}
-
-/**
- * Who wrote which field is often larger than the object, and concerns nobody who follows a collection; client-go has
- * `TransformStripManagedFields` for that. The object is the cache's own, as the client has just read it.
- */
-function forgetManagers({ metadata }: KubeObject): void {
-  Reflect.deleteProperty(metadata, "managedFields");
 }
 
 function keyOf(ref: { readonly namespace?: string | undefined; readonly name: string }): string {

@@ -137,9 +137,14 @@ function writeQuery(options: WriteOptions): Record<string, string | undefined> {
   return { dryRun: options.dryRun === true ? "All" : undefined, fieldManager: options.fieldManager };
 }
 
+/**
+ * The object without `metadata.managedFields`: who wrote which field is often larger than the rest, nobody here reads it,
+ * and an update without it leaves the server's books as they are. client-go has `TransformStripManagedFields` for that.
+ */
 function asObject<T extends KubeObject>(answer: unknown): T {
-  if (isRecord(answer) && isRecord(answer["metadata"])) return answer as unknown as T;
-  throw unreadable("an object");
+  if (!isRecord(answer) || !isRecord(answer["metadata"])) throw unreadable("an object");
+  const { managedFields, ...metadata } = answer["metadata"];
+  return (managedFields === undefined ? answer : { ...answer, metadata }) as unknown as T;
 }
 
 function parsePage<T extends KubeObject>(type: ResourceType, answer: unknown): Page<T> {

@@ -78,7 +78,7 @@ test("lists, then follows, and tells each change once it shows", async () => {
   });
 });
 
-test("keeps no books of who wrote which field, whether an object was listed or watched", async () => {
+test("objects come without the books of who wrote which field, listed or watched", async () => {
   server.write("listed", "1");
   await withCache(async (cache) => {
     await cache.synced;
