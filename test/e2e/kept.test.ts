@@ -1,11 +1,13 @@
 /** A cluster whose state directory is used again: what goes on, what is changed, what is told. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { runProgram } from "../../src/cli/index.ts";
 import type { Report } from "../../src/insight/index.ts";
 import { type ConfigMap, type KubeObject, type Pod, resources } from "../../src/kube/index.ts";
 import { type TestCluster, withCluster } from "../support/cluster.ts";
@@ -241,6 +243,38 @@ async function freePort(): Promise<number> {
   });
   return typeof address === "object" && address !== null ? address.port : 0;
 }
+
+test("--kubeconfig: written there as well while the cluster runs; a file that is not up's own stops the start", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = join(directory, "config");
+  const seen: string[] = [];
+  const output = { answer: () => void seen.push(readFileSync(path, "utf8")), progress: () => {} };
+  const { signal } = new AbortController();
+  const args = ["up", "--node", "a=T4", "--once", "--kubeconfig", path];
+  assert.equal(await runProgram(args, { output, signal }), 0);
+  assert.match(seen[0] ?? "", /server: https:\/\/127\.0\.0\.1:\d+/);
+  assert.deepEqual(await readdir(directory), []);
+  await writeFile(path, "mine");
+  await assert.rejects(runUp(args.slice(1, 3).concat("--kubeconfig", path)), /kubeconfig-refused: /);
+  assert.equal(await readFile(path, "utf8"), "mine");
+});
+
+test("a machine whose file is damaged is told, with what to do", async (t) => {
+  const stateDir = await stateDirOf(t);
+  await runUp(["--node", "a=T4", "--state-dir", stateDir]);
+  const path = join(stateDir, "nodes", "0", "machine.json");
+  const text = await readFile(path, "utf8");
+  for (const bad of ["{", "{}", text.replace("t4-16gb", "no-such-gpu"), text.replace('"version":1', '"version":2')]) {
+    await writeFile(path, bad);
+    await assert.rejects(
+      runUp(["--state-dir", stateDir]),
+      /machine-unreadable: .*machine.json\n.*\n.*→ remove the dir/,
+    );
+  }
+  await rm(join(stateDir, "nodes", "0"), { recursive: true });
+  const again = await runUp(["--node", "a=T4", "--state-dir", stateDir]);
+  assert.equal(again.code, 0, again.run.progress);
+});
 
 test("a journal that cannot be trusted stops the start and stays as it is, and so does what is not up's own", async (t) => {
   const stateDir = await stateDirOf(t);
