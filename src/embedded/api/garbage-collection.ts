@@ -10,7 +10,7 @@ import { errorText } from "../../base/index.ts";
 import type { Change, Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { deleteObject, foregroundFinalizer, orphanFinalizer, type Propagation } from "./deletion.ts";
-import { isObject, type Json, type JsonObject, listAt, textAt, valueAt, withPath } from "./json.ts";
+import { isObject, type Json, type JsonObject, listAt, sameJson, textAt, valueAt, withPath } from "./json.ts";
 import { OwnerIndex, ownersOf, type Place, placeKey, uidOf } from "./owner-index.ts";
 import { collectionKey } from "./registry.ts";
 import type { ApiType } from "./types.ts";
@@ -60,7 +60,8 @@ export class GarbageCollector {
     const place: Place = { collection, namespace: current.namespace, name: current.name };
     const owners = type === "DELETED" ? [] : ownersOf(current.object);
     const formerOwners = previous === undefined ? [] : ownersOf(previous.object);
-    if (owners !== formerOwners) this.#index.replace(place, formerOwners, owners);
+    const isSame = sameJson(owners, formerOwners);
+    if (!isSame) this.#index.replace(place, formerOwners, owners);
     if (type === "DELETED") {
       this.#index.noteGone(current.uid);
       this.#enqueueAll(this.#index.dependentsOf(current.uid));
@@ -71,7 +72,7 @@ export class GarbageCollector {
       const begins = isForeground(current.object) && (previous === undefined || !isForeground(previous.object));
       if (begins) this.#enqueueAll(this.#index.dependentsOf(current.uid));
     } else this.#waiting.delete(current.uid);
-    if (owners === formerOwners) return;
+    if (isSame) return;
     if (owners.length > 0) this.#enqueue(place);
     // An owner that waits may be able to go when this one is gone, or no longer blocks it.
     for (const owner of formerOwners) this.#enqueueWaiting(uidOf(owner));

@@ -16,7 +16,7 @@ export function placeKey({ collection, namespace, name }: Place): string {
   return `${collection} ${keyOf(namespace, name)}`;
 }
 
-/** The references to an object's owners; the same list as long as they do not change. */
+/** The references to an object's owners. */
 export function ownersOf(object: JsonObject): readonly Json[] {
   return listAt(object, "metadata", "ownerReferences");
 }
