@@ -97,6 +97,14 @@ const podStatus = fields({
 
 const podTemplate = fields({ metadata, spec: podSpec });
 
+const labelSelector = fields({
+  matchLabels: textMap,
+  matchExpressions: listOf({ key: text, operator: text, values: texts }),
+});
+const replicated = { replicas: number, selector: labelSelector, template: podTemplate };
+const rolledOut = { minReadySeconds: number, revisionHistoryLimit: number };
+const updateStrategy = fields({ type: text, rollingUpdate: object });
+
 const shapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   "pods.": { spec: podSpec, status: podStatus },
   "nodes.": {
@@ -126,11 +134,43 @@ const shapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   },
   "priorityclasses.scheduling.k8s.io": { value: number, globalDefault: boolean, preemptionPolicy: text },
   "leases.coordination.k8s.io": { spec: fields({ holderIdentity: text, leaseDurationSeconds: number }) },
-  "deployments.apps": { spec: fields({ replicas: number, selector: object, template: podTemplate }) },
-  "replicasets.apps": { spec: fields({ replicas: number, selector: object, template: podTemplate }) },
-  "statefulsets.apps": { spec: fields({ replicas: number, selector: object, template: podTemplate }) },
-  "daemonsets.apps": { spec: fields({ selector: object, template: podTemplate }) },
-  "jobs.batch": { spec: fields({ parallelism: number, completions: number, template: podTemplate }) },
+  "deployments.apps": {
+    spec: fields({
+      ...replicated,
+      ...rolledOut,
+      progressDeadlineSeconds: number,
+      paused: boolean,
+      strategy: updateStrategy,
+    }),
+  },
+  "replicasets.apps": { spec: fields({ ...replicated, minReadySeconds: number }) },
+  "statefulsets.apps": { spec: fields(replicated) },
+  "daemonsets.apps": {
+    spec: fields({ selector: labelSelector, template: podTemplate, ...rolledOut, updateStrategy }),
+  },
+  "jobs.batch": {
+    spec: fields({
+      parallelism: number,
+      completions: number,
+      backoffLimit: number,
+      activeDeadlineSeconds: number,
+      ttlSecondsAfterFinished: number,
+      completionMode: text,
+      podReplacementPolicy: text,
+      suspend: boolean,
+      manualSelector: boolean,
+      selector: labelSelector,
+      template: podTemplate,
+      podFailurePolicy: fields({
+        rules: listOf({
+          action: text,
+          onExitCodes: fields({ containerName: text, operator: text, values: { is: "list", of: number } }),
+          onPodConditions: listOf({ type: text, status: text }),
+        }),
+      }),
+    }),
+  },
+  "poddisruptionbudgets.policy": { spec: fields({ selector: labelSelector }) },
   "customresourcedefinitions.apiextensions.k8s.io": {
     spec: fields({
       group: text,

@@ -114,6 +114,9 @@ const percentRule =
 
 /** The faults of a number that may be a percentage. */
 export function shareFaults(share: Json | undefined, field: string): readonly Cause[] {
+  if (share !== undefined && typeof share !== "string" && !Number.isInteger(share)) {
+    return [invalidValue(field, share, "must be a whole number or a percentage")];
+  }
   if (typeof share === "string") return /^[0-9]+%$/.test(share) ? [] : [invalidValue(field, share, percentRule)];
   if (typeof share !== "number" || share >= 0) return [];
   return [invalidValue(field, share, "must be greater than or equal to 0")];

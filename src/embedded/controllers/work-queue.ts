@@ -80,7 +80,6 @@ export class WorkQueue {
   }
 
   async #serveOne(key: string, signal: AbortSignal): Promise<void> {
-    const { clock, log, random } = this.#options;
     this.#serving = true;
     this.#due.delete(key);
     this.#later.delete(key);
@@ -88,22 +87,26 @@ export class WorkQueue {
       await this.#serve(key);
       this.#backOffs.delete(key);
     } catch (error) {
-      if (signal.aborted) return;
-      // Whoever was too late, or whose object has gone, looks again at what the caches show by then.
-      if (error instanceof KubeError && (error.reason === "Conflict" || error.reason === "NotFound")) {
-        this.addAfter(key, intervalMs);
-        return;
-      }
-      const backOff = this.#backOffs.get(key) ?? new BackOff(random);
-      this.#backOffs.set(key, backOff);
-      const waitMs = backOff.afterTry(0, error instanceof KubeError ? error.retryAfterMs : undefined);
-      log.debug({ key, problem: errorText(error), waitMs: Math.round(waitMs) }, "object not brought up to date");
-      this.addAfter(key, waitMs);
+      if (!signal.aborted) this.#retry(key, error);
     } finally {
       this.#served.delete(key);
-      this.#served.set(key, clock.now());
+      this.#served.set(key, this.#options.clock.now());
       this.#serving = false;
     }
+  }
+
+  #retry(key: string, error: unknown): void {
+    const { clock, log, random } = this.#options;
+    // Whoever was too late looks again at what the caches show by then.
+    if (error instanceof KubeError && error.reason === "Conflict") {
+      this.#due.set(key, clock.now() + intervalMs);
+      return;
+    }
+    const backOff = this.#backOffs.get(key) ?? new BackOff(random);
+    this.#backOffs.set(key, backOff);
+    const waitMs = backOff.afterTry(0, error instanceof KubeError ? error.retryAfterMs : undefined);
+    log.debug({ key, problem: errorText(error), waitMs: Math.round(waitMs) }, "object not brought up to date");
+    this.addAfter(key, waitMs);
   }
 
   async #rest(signal: AbortSignal): Promise<void> {
