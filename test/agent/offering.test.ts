@@ -142,3 +142,19 @@ test("a withdrawal does not wait for resources that the kubelet does not know ye
   node.kubelet.behind = true;
   assert.equal(await node.offering.withdraw(["MIG-0-4-0"]), true);
 });
+
+test("an unhealthy device is listed as such with all its shares, and given again when it is well", async () => {
+  const node = new SmallNode();
+  await node.offering.publish(published("1g.10gb@0 3g.40gb@4", { share: ["gpu x2"] }));
+  const all = await shown(node);
+  node.ill.add("GPU-1");
+  node.ill.add("MIG-0-0-0");
+  assert.deepEqual(await shown(node), all, "nobody was told yet");
+  await node.offering.refresh();
+  assert.deepEqual(await shown(node), ["nvidia.com/mig-3g.40gb: MIG-0-4-0"]);
+  assert.equal(await node.offering.confirmed(), true);
+  assert.equal(node.kubelet.listed("nvidia.com/gpu"), 2);
+  node.ill.clear();
+  await node.offering.refresh();
+  assert.deepEqual(await shown(node), all);
+});

@@ -324,3 +324,26 @@ test("nothing begins once the agent ends", async () => {
   await assert.rejects(node.turn("2x3g.40gb", AbortSignal.abort(new Error("the agent ends"))), /the agent ends/);
   assert.equal(await node.layout(), "MIG off");
 });
+
+test("an ill GPU keeps its layout, with the reason, and is no reason to wait if it stands as wanted", async () => {
+  const node = new SmallNode({ models: ["a100-sxm4-80gb", "a100-sxm4-80gb"] });
+  await node.turn("2x3g.40gb");
+  const [gpu] = await node.driver.list();
+  node.ill.add(gpu?.uuid ?? "");
+  assert.deepEqual((await node.turn("2x3g.40gb")).state, "success");
+  const result = await node.turn("7x1g.10gb");
+  assert.deepEqual([result.state, codes(result)], ["pending", ["gpu-unhealthy"]]);
+  assert.deepEqual(result.findings[0]?.subject, { kind: "gpu", name: "node-a GPU 0" });
+  assert.match(await node.layout(), /^3g\.40gb@0 3g\.40gb@4 \| (1g\.10gb@\d ?){7}$/);
+  node.ill.clear();
+  assert.equal((await node.turn("7x1g.10gb")).state, "success");
+});
+
+test("a reset is told, so that errors from before it are over", async () => {
+  const node = new SmallNode();
+  await node.turn("7x1g.10gb");
+  const [gpu] = await node.driver.list();
+  assert.deepEqual(node.resets, [gpu?.uuid]);
+  await node.turn("2x3g.40gb");
+  assert.equal(node.resets.length, 1, "a change of the layout alone needs none");
+});

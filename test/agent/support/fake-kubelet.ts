@@ -53,6 +53,11 @@ export class FakeKubelet implements PluginHost, ShownDevices, PodResources {
     return new Map([...this.#shown.keys()].map((resource) => [resource, this.#available(resource).length]));
   }
 
+  /** How many devices the resource has, unhealthy ones too: its capacity. */
+  listed(resource: string): number | undefined {
+    return this.#shown.get(resource)?.devices.length;
+  }
+
   /** The first half of an admission; `undefined` when too few are free. */
   choose(pod: string, resource: string, size = 1): Choice | undefined {
     const backend = this.#shown.get(resource)?.backend;

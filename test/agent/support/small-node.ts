@@ -6,7 +6,7 @@ import { Offering } from "../../../src/agent/offering.ts";
 import { Repartition, type RepartitionResult } from "../../../src/agent/repartition.ts";
 import { findingLine, silentLogger, VirtualClock } from "../../../src/base/index.ts";
 import { parseMigParted, type WantedMig, wantedMig } from "../../../src/config/index.ts";
-import { modelById, SimulatedDriver } from "../../../src/gpu/index.ts";
+import { type Gpu, modelById, SimulatedDriver } from "../../../src/gpu/index.ts";
 import { planText } from "../../../src/partition/index.ts";
 import { offers } from "../../../src/sharing/index.ts";
 import { type ConfigParts, config, settings } from "../../sharing/fixtures.ts";
@@ -29,6 +29,12 @@ export class SmallNode {
   readonly plans: string[] = [];
   /** Pods that the Kubernetes API shows as admitted. */
   admitted: readonly AdmittedPod[] = [];
+  /** UUIDs of GPUs and MIG devices that are unhealthy. */
+  readonly ill = new Set<string>();
+  /** The GPUs that plans have reset, as the agent is told. */
+  readonly resets: string[] = [];
+  /** The GPUs as the agent has seen them last. */
+  seen: readonly Gpu[] = [];
   readonly #parts: ConfigParts;
 
   constructor({ models = ["a100-sxm4-80gb"], resettable = true, ...parts }: NodeOptions = {}) {
@@ -44,7 +50,7 @@ export class SmallNode {
       podResources: kubelet,
       holders,
       clock,
-      isHealthy: () => true,
+      isHealthy: ({ uuid, gpuUuid }) => !this.ill.has(uuid) && !this.ill.has(gpuUuid),
       randomUuid: () => {
         requests += 1;
         return `uuid-${requests}`;
@@ -58,8 +64,8 @@ export class SmallNode {
       withdrawal: this.offering,
       clock,
       log: silentLogger,
-      illGpu: () => undefined,
-      onReset: () => {},
+      illGpu: (uuid) => (this.ill.has(uuid) ? this.seen.find((one) => one.uuid === uuid) : undefined),
+      onReset: (uuid) => this.resets.push(uuid),
       onPlan: (plan) => this.plans.push(planText(plan)[0] ?? ""),
     });
   }
@@ -78,7 +84,9 @@ export class SmallNode {
 
   /** Brings the GPUs to a wish and offers what stands then, as one turn of the agent does. */
   async turn(wish: string, signal: AbortSignal = new AbortController().signal): Promise<RepartitionResult> {
-    const result = await this.repartition.run(await this.wanted(wish), signal);
+    this.seen = await this.driver.list();
+    const wanted = await this.wanted(wish);
+    const result = await this.repartition.run(wanted, signal);
     await this.publish(result.withheld);
     return result;
   }
