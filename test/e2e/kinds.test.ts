@@ -40,3 +40,42 @@ test("a class stands before the pod that names it, and a kind nobody serves is n
     await rm(directory, { recursive: true, force: true });
   }
 });
+
+const workloads = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: ordered }
+spec:
+  selector: { matchLabels: { app: ordered } }
+  template:
+    metadata: { labels: { app: ordered } }
+    spec: { containers: [{ name: main, image: app }] }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec: { containers: [{ name: main, image: app }] }
+`;
+
+test("a kind that no controller runs is named, and one that is run has pods", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "kinds-"));
+  try {
+    const file = join(directory, "manifests.yaml");
+    await writeFile(file, workloads);
+    const { report } = await runUp(["-f", file, "--node", "a=T4"]);
+    assert.deepEqual(
+      report.findings.map((one) => [one.code, one.place?.line]),
+      [["kind-not-run", 2]],
+    );
+    assert.deepEqual(
+      report.pods.map((one) => [one.name.split("-")[0], one.phase]),
+      [["web", "Running"]],
+    );
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+});

@@ -24,7 +24,7 @@ const ORDER: ReadonlyMap<string, number> = new Map([
 const MIDDLE = 5;
 
 /** Stored and shown, but no controller acts on them here. */
-const NOT_RUN = new Set(["StatefulSet"]);
+const NOT_RUN = new Set(["StatefulSet", "ReplicationController", "CronJob"]);
 
 /** Applies every manifest as `kubectl apply` does. Returns what the user must know; errors mean it was refused. */
 export async function applyManifests(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {
