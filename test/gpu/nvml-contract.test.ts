@@ -27,13 +27,10 @@ async function registered(node: MockNode): Promise<boolean> {
 }
 
 const rows: readonly (Omit<MockNodeOptions, "models"> & { readonly id: string })[] = [
-  { id: "a100-sxm4-40gb" },
   { id: "a100-sxm4-40gb", driverVersion: "470.256.02", hidden: after470 },
   { id: "h100-sxm5-80gb" },
-  { id: "h100-sxm5-80gb", driverVersion: "535.216.03" },
   { id: "a30-24gb", reversedIds: true },
   { id: "rtx-pro-6000-blackwell-server" },
-  { id: "h20-96gb" },
 ];
 
 for (const { id, ...options } of rows) {

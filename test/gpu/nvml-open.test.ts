@@ -171,6 +171,21 @@ describe("a GPU that is not as it should be", () => {
     assert.equal((await driver.list()).length, 2);
   });
 
+  test("is left out when a call about it fails, and is there again when it does not", async (t) => {
+    const node = await mockNode(t, { models: [a100, h100] });
+    const driver = await driverOver(t, node);
+    await node.fail({ symbol: "nvmlDeviceGetPciInfo_v3", gpu: 1, code: 14 });
+    assert.deepEqual(
+      (await driver.list()).map(({ index }) => index),
+      [0],
+    );
+    assert.partialDeepStrictEqual(driver.findings(), [
+      { code: "gpu-unreadable", evidence: { index: 1, call: "nvmlDeviceGetPciInfo_v3" } },
+    ]);
+    assert.equal((await driver.list()).length, 2);
+    assert.deepEqual(driver.findings(), []);
+  });
+
   test("unknown to the catalogue is read and cut by what the driver tells", async (t) => {
     const strange: GpuModel = { ...h100, nvmlName: "NVIDIA H999", pciDeviceIds: ["FFF1"] };
     const node = await mockNode(t, { models: [strange] });

@@ -58,18 +58,19 @@ export class XidPump {
 
   async #run(): Promise<void> {
     const { gate, clock, log } = this.#options;
-    while (this.#feed.listened) {
-      try {
-        await gate.shared(() => this.#round());
-      } catch (error) {
-        log.warn({ error: errorText(error) }, "cannot wait for XID events, trying again");
-        this.#set = undefined;
-        await clock.sleep(retryMs, this.#stopping.signal).catch(() => {});
+    do {
+      while (this.#feed.listened) {
+        try {
+          await gate.shared(() => this.#round());
+        } catch (error) {
+          log.warn({ error: errorText(error) }, "cannot wait for XID events, trying again");
+          await clock.sleep(retryMs, this.#stopping.signal).catch(() => {});
+        }
       }
-    }
-    // Nobody can have subscribed since the last look at the feed: nothing was awaited in between.
+      await gate.shared(async () => this.#free());
+    } while (this.#feed.listened);
+    // Whoever subscribes from now on starts anew: nothing was awaited since the last look at the feed.
     this.#running = undefined;
-    await gate.shared(async () => this.#free());
   }
 
   async #round(): Promise<void> {

@@ -2,13 +2,13 @@
  * What can be wrong with the driver library or a GPU, and what works anyway.
  */
 import { type Finding, finding, type Subject } from "../../base/index.ts";
-import type { Gpu } from "../driver.ts";
+import type { DriverError, Gpu } from "../driver.ts";
 import { geometryOfDriver } from "../driver-geometry.ts";
 import type { MigProfile } from "../model.ts";
 import type { GpuFacts } from "./facts.ts";
 import type { LoadFailure } from "./native.ts";
 import { driverNotLoaded, gpuIsLost, noPermission, returnText, versionMismatch } from "./return-codes.ts";
-import type { ClosedGpu } from "./session.ts";
+import type { ClosedGpu, OpenGpu } from "./session.ts";
 import { type NvmlSymbol, nvmlSymbols, type SymbolName } from "./symbols.ts";
 
 const node: Subject = { kind: "node", name: "this node" };
@@ -103,6 +103,16 @@ export function closedGpuFinding({ index, uuid, result }: ClosedGpu): Finding {
     evidence,
     remedy:
       result === noPermission ? `give this process access to the GPU's device file` : "see the kernel log (dmesg)",
+  });
+}
+
+/** A GPU that was opened but a call about it failed. */
+export function unreadGpuFinding({ index, uuid }: OpenGpu, error: DriverError): Finding {
+  if (error.nvmlCode === "gpu-is-lost") return closedGpuFinding({ index, uuid, result: gpuIsLost });
+  const message = `GPU ${index} (${uuid}) cannot be read: ${error.message}; the other GPUs work`;
+  return finding("gpu-unreadable", { kind: "gpu", name: `GPU ${index}` }, message, {
+    evidence: { index, uuid, call: error.call, nvmlCode: error.nvmlCode },
+    remedy: error.remedy,
   });
 }
 

@@ -34,6 +34,8 @@ export function instancesOf(session: Session, gpu: OpenGpu, facts: GpuFacts): re
     const count = Buffer.alloc(4);
     const result = session.try(symbol, gpu.uuid, gpu.handle, smiProfileId, room, count);
     if (result === noPermission) return undefined;
+    // Profiles that the catalogue only assumes may be unknown to the library, and none of them stands then.
+    if (result === notSupported || (result === invalidArgument && !facts.profilesTold)) continue;
     if (result !== success) throw callError(symbol, gpu.uuid, result);
     for (let index = 0; index < count.readUInt32LE(); index++) {
       const instance = gpuInstanceOf(session, gpu, facts, gpuInstanceHandle(room, index));

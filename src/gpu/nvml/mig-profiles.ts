@@ -7,7 +7,7 @@
 import { migDeviceName, migGigabytes, parseMigProfileName } from "../mig-name.ts";
 import type { Engines, GpuModel, MigProfile } from "../model.ts";
 import { widthsOf } from "./compute-profiles.ts";
-import { toldPlaces } from "./placements.ts";
+import { type Places, toldPlaces } from "./placements.ts";
 import { argumentVersionMismatch, invalidArgument, notSupported, success } from "./return-codes.ts";
 import type { OpenGpu, Session } from "./session.ts";
 import type { Struct } from "./struct.ts";
@@ -92,8 +92,8 @@ function readProfile({ struct }: ProfileCall, nvmlProfileId: number, info: Buffe
 const miscounting: readonly string[] = ["a30-24gb"];
 
 /**
- * The profiles of a GPU in the order of their enumerators. Those of which neither hardware nor catalogue tells where
- * they can stand are left out.
+ * The profiles of a GPU in the order of their enumerators. One of which neither hardware nor catalogue tells where it
+ * can stand has no starts: nothing is created by it, but an instance of it that stands is seen.
  */
 export function profilesOf(
   session: Session,
@@ -101,14 +101,13 @@ export function profilesOf(
   { model, cardMiB }: { readonly model: GpuModel | undefined; readonly cardMiB: number },
 ): readonly MigProfile[] {
   const known = model?.mig?.profiles ?? [];
-  const placed = toldProfiles(session, gpu).flatMap((told) => {
+  const placed = toldProfiles(session, gpu).map((told) => {
     const catalogued = known.find((one) => one.smiProfileId === told.smiProfileId);
-    const places =
-      toldPlaces(session, "nvmlDeviceGetGpuInstancePossiblePlacements_v2", gpu.uuid, {
-        handle: gpu.handle,
-        profileId: told.smiProfileId,
-      }) ?? (catalogued === undefined ? undefined : { starts: catalogued.starts, size: catalogued.memorySlices });
-    return places === undefined ? [] : [{ told, catalogued, places }];
+    const places = toldPlaces(session, "nvmlDeviceGetGpuInstancePossiblePlacements_v2", gpu.uuid, {
+      handle: gpu.handle,
+      profileId: told.smiProfileId,
+    });
+    return { told, catalogued, places: places ?? placesOf(catalogued) ?? { starts: [], size: told.computeSlices } };
   });
   const cardSlices = Math.max(
     model?.mig?.memorySlices ?? 0,
@@ -140,6 +139,10 @@ export function profilesOf(
       },
     };
   });
+}
+
+function placesOf(catalogued: MigProfile | undefined): Places | undefined {
+  return catalogued && { starts: catalogued.starts, size: catalogued.memorySlices };
 }
 
 /** The catalogue's compute instance profiles under the name that this driver gives the profile. */

@@ -21,17 +21,24 @@ import type { Placement } from "../model.ts";
 import { capabilityNodes, type DeviceNode, gpuNodes, migMinors } from "./device-nodes.ts";
 import { XidPump } from "./events.ts";
 import { GpuFacts } from "./facts.ts";
-import { closedGpuFinding, gpuFindings } from "./findings.ts";
+import { closedGpuFinding, gpuFindings, unreadGpuFinding } from "./findings.ts";
 import { resetWithSmi } from "./gpu-reset.ts";
-import { commandOf, type GpuHolder, holdersOfFile, holderText, originOf } from "./host-processes.ts";
+import type { GpuHolder } from "./host-processes.ts";
 import { instancesOf } from "./instances.ts";
 import { linkBetween } from "./links.ts";
 import { Gate, Turns } from "./lock.ts";
-import { createComputeInstance, createGpuInstance, destroyComputeInstance, destroyGpuInstance } from "./mig-changes.ts";
-import { listedProcesses } from "./processes.ts";
-import { callError, gpuIsLost, notSupported, nvmlCodeOf, resetRequired, success } from "./return-codes.ts";
+import {
+  type ChangePlace,
+  createComputeInstance,
+  createGpuInstance,
+  destroyComputeInstance,
+  destroyGpuInstance,
+} from "./mig-changes.ts";
+import { changeMigMode, migModeOf } from "./mig-mode.ts";
+import { callError, nvmlCodeOf, success } from "./return-codes.ts";
 import type { OpenGpu, Session } from "./session.ts";
 import type { SymbolName } from "./symbols.ts";
+import { assertIdle, holdersOn, naming, namingOpeners, processesOn, type UserQuestion } from "./users.ts";
 
 /** A driver of real GPUs: the port, and what only a real node has. */
 export interface NvmlDriver extends GpuDriver {
@@ -99,7 +106,13 @@ export class LibraryDriver implements NvmlDriver {
   gpu(gpuUuid: string): Promise<Gpu | undefined> {
     return this.#gate.shared(async () => {
       const gpu = await this.#session.find(gpuUuid);
-      return gpu && (await this.#readUnlessLost(gpu))?.gpu;
+      if (gpu === undefined) return undefined;
+      try {
+        return (await this.#readSteady(gpu)).gpu;
+      } catch (error) {
+        if (error instanceof DriverError && error.nvmlCode === "gpu-is-lost") return undefined;
+        throw error;
+      }
     });
   }
 
@@ -108,11 +121,11 @@ export class LibraryDriver implements NvmlDriver {
   }
 
   processes(gpuUuid: string): Promise<readonly GpuProcess[]> {
-    return this.#on("nvmlDeviceGetComputeRunningProcesses_v3", gpuUuid, (gpu) => this.#processes(gpu));
+    return this.#on("nvmlDeviceGetComputeRunningProcesses_v3", gpuUuid, (gpu) => processesOn(this.#question(gpu)));
   }
 
   holders(gpuUuid: string): Promise<readonly GpuHolder[]> {
-    return this.#on("nvmlDeviceGetComputeRunningProcesses_v3", gpuUuid, (gpu) => this.#holders(gpu));
+    return this.#on("nvmlDeviceGetComputeRunningProcesses_v3", gpuUuid, (gpu) => holdersOn(this.#question(gpu)));
   }
 
   link(gpuUuid: string, otherGpuUuid: string): Promise<GpuLink> {
@@ -123,36 +136,21 @@ export class LibraryDriver implements NvmlDriver {
         throw new DriverError(call, gpuUuid, "invalid-argument", `${call}: ${gpuUuid} has no link to itself`);
       }
       const pciOf = (one: OpenGpu): string => this.#factsOf(one).pci.busId;
-      const migOn = [gpu, other].some((one) => this.#mode(one)?.current === true);
+      const migOn = [gpu, other].some((one) => migModeOf(this.#session, one)?.current === true);
       return linkBetween(this.#session, { gpu, other, otherBusId: pciOf(other), migOn });
     });
   }
 
   setMigMode(gpuUuid: string, enabled: boolean): Promise<MigMode> {
-    const call = "nvmlDeviceSetMigMode";
-    return this.#change(call, gpuUuid, async (gpu) => {
-      const mode = this.#mode(gpu);
-      if (mode === undefined) throw callError(call, gpuUuid, notSupported);
-      if (mode.current === enabled && mode.pending === enabled) return mode;
-      await this.#assertIdle(call, gpu);
-      // NVML refuses to leave MIG mode while instances stand; the port says that they go.
-      if (!enabled && mode.current) await this.#destroyAll(gpu);
-      const activation = Buffer.alloc(4);
-      const handle = gpu.handle;
-      await this.#session.callLong(call, gpuUuid, handle, enabled ? 1 : 0, activation);
-      this.#session.forget(gpuUuid);
-      const after = this.#mode(await this.#session.gpu(call, gpuUuid));
-      // Success alone says nothing, and an idle A100 often switches at once: what counts is the mode read afterwards.
-      if (after?.pending === enabled) return after;
-      const status = activation.readUInt32LE();
-      throw await this.#modeRefusal(call, gpu, status === success ? resetRequired : status);
-    });
+    return this.#change("nvmlDeviceSetMigMode", gpuUuid, (gpu) =>
+      changeMigMode(this.#placeOf(gpu), this.#parts.root, enabled),
+    );
   }
 
   resetGpu(gpuUuid: string): Promise<void> {
     return this.#turns.take(gpuUuid, async () => {
       const minor = await this.#on("nvmlDeviceGetMinorNumber", gpuUuid, async (gpu) => {
-        await this.#assertIdle("nvidia-smi --gpu-reset", gpu);
+        await assertIdle("nvidia-smi --gpu-reset", this.#question(gpu));
         return this.#factsOf(gpu).minor;
       });
       await this.#gate.alone(() => this.#resetAlone(gpuUuid, minor));
@@ -161,32 +159,31 @@ export class LibraryDriver implements NvmlDriver {
 
   createGpuInstance(gpuUuid: string, smiProfileId: number, placement: Placement): Promise<GpuInstance> {
     return this.#change("nvmlDeviceCreateGpuInstanceWithPlacement", gpuUuid, (gpu) =>
-      createGpuInstance({ session: this.#session, gpu, facts: this.#factsOf(gpu) }, smiProfileId, placement),
+      createGpuInstance(this.#placeOf(gpu), smiProfileId, placement),
     );
   }
 
   destroyGpuInstance(gpuUuid: string, gpuInstanceId: number): Promise<void> {
     return this.#change("nvmlGpuInstanceDestroy", gpuUuid, (gpu) =>
-      destroyGpuInstance({ session: this.#session, gpu, facts: this.#factsOf(gpu) }, gpuInstanceId),
+      destroyGpuInstance(this.#placeOf(gpu), gpuInstanceId),
     );
   }
 
   createComputeInstance(gpuUuid: string, gpuInstanceId: number, smiProfileId: number): Promise<ComputeInstance> {
     return this.#change("nvmlGpuInstanceCreateComputeInstance", gpuUuid, (gpu) =>
-      createComputeInstance({ session: this.#session, gpu, facts: this.#factsOf(gpu) }, gpuInstanceId, smiProfileId),
+      createComputeInstance(this.#placeOf(gpu), gpuInstanceId, smiProfileId),
     );
   }
 
   destroyComputeInstance(gpuUuid: string, gpuInstanceId: number, computeInstanceId: number): Promise<void> {
     const call = "nvmlComputeInstanceDestroy";
     return this.#change(call, gpuUuid, async (gpu) => {
-      const place = { session: this.#session, gpu, facts: this.#factsOf(gpu) };
-      const result = await destroyComputeInstance(place, gpuInstanceId, computeInstanceId);
+      const result = await destroyComputeInstance(this.#placeOf(gpu), gpuInstanceId, computeInstanceId);
       if (result === success) return;
-      const users = (await this.#holders(gpu)).filter(
+      const users = (await holdersOn(this.#question(gpu))).filter(
         (one) => one.gpuInstanceId === gpuInstanceId && one.computeInstanceId === computeInstanceId,
       );
-      throw refusalNaming(callError(call, gpuUuid, result), users);
+      throw naming(callError(call, gpuUuid, result), users);
     });
   }
 
@@ -220,31 +217,27 @@ export class LibraryDriver implements NvmlDriver {
     const findings = closed.map(closedGpuFinding);
     const gpus: Gpu[] = [];
     for (const one of open) {
-      const read = await this.#readUnlessLost(one);
-      if (read === undefined) {
-        findings.push(closedGpuFinding({ index: one.index, uuid: one.uuid, result: gpuIsLost }));
-        continue;
+      try {
+        const { gpu, facts } = await this.#readSteady(one);
+        gpus.push(gpu);
+        findings.push(...gpuFindings(gpu, facts, this.driverVersion));
+      } catch (error) {
+        // One bad GPU must not hide the others.
+        if (!(error instanceof DriverError)) throw error;
+        findings.push(unreadGpuFinding(one, error));
       }
-      gpus.push(read.gpu);
-      findings.push(...gpuFindings(read.gpu, read.facts, this.driverVersion));
     }
     this.#gpuFindings = findings;
     return gpus;
   }
 
-  /** `undefined` when the GPU falls off the bus meanwhile. */
-  async #readUnlessLost(gpu: OpenGpu): Promise<ReadGpu | undefined> {
-    try {
-      return await this.#steady("nvmlDeviceGetMigMode", gpu, async (one) => this.#read(one));
-    } catch (error) {
-      if (error instanceof DriverError && error.nvmlCode === "gpu-is-lost") return undefined;
-      throw error;
-    }
+  #readSteady(gpu: OpenGpu): Promise<ReadGpu> {
+    return this.#steady("nvmlDeviceGetMigMode", gpu, async (one) => this.#read(one));
   }
 
   #read(gpu: OpenGpu): ReadGpu {
     const facts = this.#factsOf(gpu);
-    const mig = this.#mode(gpu);
+    const mig = migModeOf(this.#session, gpu);
     const instances = mig?.current === true ? instancesOf(this.#session, gpu, facts) : [];
     const { index, uuid } = gpu;
     const { name, model, minor, pci, numaNode, memoryMiB, computeCapability } = facts;
@@ -266,87 +259,35 @@ export class LibraryDriver implements NvmlDriver {
     return { gpu: read, facts };
   }
 
-  /** `undefined` when the GPU cannot do MIG. */
-  #mode(gpu: OpenGpu): MigMode | undefined {
-    const call = "nvmlDeviceGetMigMode";
-    const current = Buffer.alloc(4);
-    const pending = Buffer.alloc(4);
-    const result = this.#session.try(call, gpu.uuid, gpu.handle, current, pending);
-    if (result === notSupported) return undefined;
-    if (result !== success) throw callError(call, gpu.uuid, result);
-    return { current: current.readUInt32LE() === 1, pending: pending.readUInt32LE() === 1 };
-  }
-
   #factsOf(gpu: OpenGpu): GpuFacts {
     const known = this.#facts.get(gpu);
     if (known !== undefined) return known;
     const facts = new GpuFacts(this.#session, gpu, {
       root: this.#parts.root,
       driverVersion: this.driverVersion,
-      migCapable: this.#mode(gpu) !== undefined,
+      migCapable: migModeOf(this.#session, gpu) !== undefined,
     });
     this.#facts.set(gpu, facts);
     return facts;
   }
 
-  async #processes(gpu: OpenGpu): Promise<readonly GpuProcess[]> {
-    const listed = listedProcesses(this.#session, gpu);
-    return Promise.all(listed.map(async (one) => ({ ...one, command: await this.#command(one.pid) })));
+  #placeOf(gpu: OpenGpu): ChangePlace {
+    return { session: this.#session, gpu, facts: this.#factsOf(gpu) };
   }
 
-  async #holders(gpu: OpenGpu): Promise<readonly (GpuHolder & GpuProcess)[]> {
-    const processes = await this.#processes(gpu);
-    return Promise.all(processes.map(async (one) => ({ ...one, ...(await originOf(this.#parts.root, one.pid)) })));
-  }
-
-  /** From the host's /proc, else what the library tells. */
-  async #command(pid: number): Promise<string> {
-    const command = await commandOf(this.#parts.root, pid);
-    if (command !== undefined) return command;
-    const text = Buffer.alloc(256);
-    const result = this.#session.try("nvmlSystemGetProcessName", undefined, pid, text, text.length);
-    return result === success ? text.toString("utf8", 0, Math.max(0, text.indexOf(0))) : "?";
-  }
-
-  async #assertIdle(call: string, gpu: OpenGpu): Promise<void> {
-    const holders = await this.#holders(gpu);
-    if (holders.length === 0) return;
-    const message = `${call}: ${gpu.uuid} has running processes (in-use)`;
-    throw refusalNaming(new DriverError(call, gpu.uuid, "in-use", message), holders);
-  }
-
-  async #destroyAll(gpu: OpenGpu): Promise<void> {
-    const place = { session: this.#session, gpu, facts: this.#factsOf(gpu) };
-    for (const { id, computeInstances } of instancesOf(this.#session, gpu, place.facts) ?? []) {
-      for (const device of computeInstances) {
-        const result = await destroyComputeInstance(place, id, device.id);
-        if (result !== success) throw callError("nvmlComputeInstanceDestroy", gpu.uuid, result);
-      }
-      await destroyGpuInstance(place, id);
-    }
-  }
-
-  /** Who else has the GPU open is what helps here: monitoring agents have no process in NVML's lists. */
-  async #modeRefusal(call: string, gpu: OpenGpu, status: number): Promise<DriverError> {
-    const error = callError(call, gpu.uuid, status);
-    if (nvmlCodeOf(status) !== "in-use") return error;
-    return refusalNaming(error, await this.#openers(this.#factsOf(gpu).minor));
-  }
-
-  #openers(minor: number): Promise<readonly GpuHolder[]> {
-    return holdersOfFile(this.#parts.root, `/dev/nvidia${minor}`);
+  #question(gpu: OpenGpu): UserQuestion {
+    return { session: this.#session, gpu, root: this.#parts.root };
   }
 
   async #resetAlone(gpuUuid: string, minor: number): Promise<void> {
-    const { nvidiaSmi, log } = this.#parts;
+    const { nvidiaSmi, root, log } = this.#parts;
     await this.#session.shutDown();
     try {
       log.info({ gpu: gpuUuid }, "GPU reset begins");
       await resetWithSmi({ nvidiaSmi, gpuUuid });
       log.info({ gpu: gpuUuid }, "GPU reset done");
     } catch (error) {
-      if (!(error instanceof DriverError) || error.nvmlCode !== "in-use") throw error;
-      throw refusalNaming(error, await this.#openers(minor));
+      throw error instanceof DriverError ? await namingOpeners(error, root, minor) : error;
     } finally {
       const result = await this.#session.initialise();
       if (result !== success) log.error({ result: nvmlCodeOf(result) }, "the NVML library does not come back");
@@ -377,18 +318,4 @@ export class LibraryDriver implements NvmlDriver {
   #change<T>(call: SymbolName, gpuUuid: string, work: (gpu: OpenGpu) => Promise<T>): Promise<T> {
     return this.#turns.take(gpuUuid, () => this.#on(call, gpuUuid, work));
   }
-}
-
-/** The error with those who are in the way. */
-function refusalNaming(error: DriverError, holders: readonly GpuHolder[]): DriverError {
-  if (holders.length === 0) return error;
-  const { call, gpuUuid, nvmlCode, message } = error;
-  const names = holders.map(holderText).join(", ");
-  return new DriverError(
-    call,
-    gpuUuid,
-    nvmlCode,
-    `${message}: used by ${names}`,
-    `end or stop ${names}, then try again`,
-  );
 }
