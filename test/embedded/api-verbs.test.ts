@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { VirtualClock } from "../../src/base/index.ts";
 import { type ConfigMap, KubeError, type KubeObject, type Pod, resources } from "../../src/kube/index.ts";
+import { until } from "../support/until.ts";
 import { type Harness, podNamed, startHarness } from "./api-support.ts";
 
 let api: Harness;
@@ -294,6 +295,25 @@ test("ends a namespace with all that is in it", async () => {
   await api.client.delete(resources.pods, { namespace: fresh, name: "held" }, { gracePeriodSeconds: 0 });
   assert.equal((await api.call(`/api/v1/namespaces/${fresh}`)).code, 404);
   assert.equal((await api.call(`/api/v1/namespaces/${fresh}/configmaps/inside`)).code, 404);
+});
+
+test("an empty namespace waits for its own finalizers, and for the right precondition", async () => {
+  const namespace = {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: fresh, finalizers: ["example.com/hold"] },
+  };
+  const { metadata } = await api.client.create<KubeObject>(resources.namespaces, namespace);
+  const other = api.client.delete(resources.namespaces, { name: fresh }, { preconditions: { uid: "other" } });
+  assert.equal(await codeOf(other), 409);
+  await api.client.delete(resources.namespaces, { name: fresh }, { preconditions: { uid: metadata.uid ?? "" } });
+  const watch = api.watch(`/api/v1/namespaces?watch=1&fieldSelector=metadata.name%3D${fresh}`);
+  await until("the watch tells of it", () => watch.events.length === 1);
+  assert.equal((await api.call(`/api/v1/namespaces/${fresh}`)).code, 200);
+  await api.client.mergePatch(resources.namespaces, { name: fresh }, { metadata: { finalizers: null } });
+  assert.equal((await api.call(`/api/v1/namespaces/${fresh}`)).code, 404);
+  await until("the watch tells of its end", () => watch.events.length >= 3);
+  assert.deepEqual(watch.summary, [`ADDED ${fresh}`, `MODIFIED ${fresh}`, `DELETED ${fresh}`]);
 });
 
 test("serves a custom type as soon as it is defined, and no longer than that", async () => {

@@ -147,6 +147,21 @@ test("asks about changes and deletions, with the object as it was", async () => 
   assert.equal((await api.call(path)).code, 404);
 });
 
+test("a namespace ends whatever webhooks say of what is in it, once they let it end", async () => {
+  const path = "/api/v1/namespaces/ending";
+  await api.call("/api/v1/namespaces", { method: "POST", body: { metadata: { name: "ending" } } });
+  for (const name of ["a", "b"]) await api.call(`${path}/configmaps`, { method: "POST", body: { metadata: { name } } });
+  await configure(validating, {
+    rules: [{ ...anyConfigMap, operations: ["DELETE"], resources: ["configmaps", "namespaces"] }],
+  });
+  hook.judge = () => ({ allowed: false });
+  assert.equal((await api.call(path, { method: "DELETE" })).code, 400);
+  assert.equal(String((await api.call(path)).body["status"]?.["phase"]), "Active");
+  hook.judge = (request) => ({ allowed: String(request["resource"]?.["resource"]) === "namespaces" });
+  assert.equal((await api.call(path, { method: "DELETE" })).code, 200);
+  assert.equal((await api.call(path)).code, 404);
+});
+
 const subresources = [
   { path: "pods/s/binding", body: { target: { name: "n1" } }, kind: { group: "", version: "v1", kind: "Binding" } },
   { path: "pods/s/eviction", body: {}, kind: { group: "policy", version: "v1", kind: "Eviction" } },

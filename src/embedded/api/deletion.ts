@@ -82,23 +82,15 @@ export function deleteObject(context: ApiContext, target: Target, options: Delet
   const marked = markDeleted(context, target, { old: old.object, options });
   const key = collectionKey(target.type);
   if (marked === old.object) return { version: old, gone: false };
-  context.admission?.admit({
-    operation: "DELETE",
-    target,
-    subresource: "",
-    object: undefined,
-    oldObject: old.object,
-    dryRun: options.dryRun,
-    refill: (one) => one,
-    check: () => {},
-  });
+  admitDeletion(context, target, { old: old.object, options });
   const gone = isFinished(marked);
   if (options.dryRun) return { version: new Version(marked, old.revision), gone };
   const version = gone ? context.store.remove(key, marked, old) : context.store.replace(key, marked, old);
   return { version, gone };
 }
 
-function assertPreconditions({ type, name }: Target, old: Version, options: DeleteOptions): void {
+/** Throws 409 for an object that is not the one the client means. */
+export function assertPreconditions({ type, name }: Target, old: Version, options: DeleteOptions): void {
   const { uid, resourceVersion } = options;
   if (uid !== undefined && uid !== old.uid) {
     throw conflict(type, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid}`);
@@ -107,6 +99,20 @@ function assertPreconditions({ type, name }: Target, old: Version, options: Dele
     const seen = `ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.revision}`;
     throw conflict(type, name, `Precondition failed: ${seen}`);
   }
+}
+
+/** Asks webhooks; throws their refusal. */
+export function admitDeletion({ admission }: ApiContext, target: Target, { old, options }: Marking): void {
+  admission?.admit({
+    operation: "DELETE",
+    target,
+    subresource: "",
+    object: undefined,
+    oldObject: old,
+    dryRun: options.dryRun,
+    refill: (one) => one,
+    check: () => {},
+  });
 }
 
 interface Marking {

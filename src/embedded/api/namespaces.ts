@@ -1,11 +1,13 @@
 /**
  * The life of namespaces: the ones that are there from the start, and the end of one with all that is in it.
  */
+import type { Version } from "./collection.ts";
 import { type ApiContext, timestamp } from "./context.ts";
-import { type DeleteOptions, type Deletion, deleteObject } from "./deletion.ts";
+import { admitDeletion, assertPreconditions, type DeleteOptions, type Deletion, deleteObject } from "./deletion.ts";
 import { forbidden } from "./errors.ts";
 import { listAt, textAt, withPath } from "./json.ts";
 import { collectionKey } from "./registry.ts";
+import { ownWrites } from "./subresources.ts";
 import type { ApiType } from "./types.ts";
 import { findObject, type Target } from "./writes.ts";
 
@@ -19,13 +21,16 @@ export const permanentNamespaces: readonly string[] = ["default", "kube-system",
 export function deleteNamespace(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
   const { type, name } = target;
   const old = findObject(context, target);
+  assertPreconditions(target, old, options);
   if (permanentNamespaces.includes(name)) throw forbidden(type, name, "this namespace may not be deleted");
-  const isEnding = textAt(old.object, "metadata", "deletionTimestamp") !== "";
-  if (options.dryRun || isEnding) return { version: old, gone: false };
+  if (isEnding(old)) return { version: old, gone: false };
+  admitDeletion(context, target, { old: old.object, options });
+  if (options.dryRun) return { version: old, gone: false };
   const ended = withPath(old.object, ["status", "phase"], "Terminating");
   const marked = withPath(ended, ["metadata", "deletionTimestamp"], timestamp(context.clock));
   const version = context.store.replace(namespacesKey, marked, old);
-  deleteContents(context, name);
+  // Once a namespace ends, webhooks cannot keep what is in it.
+  deleteContents(ownWrites(context), name);
   removeIfEmpty(context, name);
   return { version, gone: context.store.collection(namespacesKey).find("", name) === undefined };
 }
@@ -48,19 +53,26 @@ function deleteContents(context: ApiContext, name: string): void {
 
 /** Completes the end of a namespace when the last object in it goes; takes up an end that an earlier run broke off. */
 export function followNamespaces(context: ApiContext): void {
-  for (const { name, object } of context.store.collection(namespacesKey).list()) {
-    if (textAt(object, "metadata", "deletionTimestamp") === "") continue;
-    deleteContents(context, name);
-    removeIfEmpty(context, name);
+  for (const one of context.store.collection(namespacesKey).list()) {
+    if (!isEnding(one)) continue;
+    deleteContents(context, one.name);
+    removeIfEmpty(context, one.name);
   }
-  context.store.listen((_, { type, current }) => {
+  context.store.listen((collection, { type, current }) => {
     if (type === "DELETED" && current.namespace !== "") removeIfEmpty(context, current.namespace);
+    if (type !== "MODIFIED" || collection !== namespacesKey || !isEnding(current)) return;
+    // Its finalizers may be gone now. Others hear of this change first, and then of the end.
+    queueMicrotask(() => removeIfEmpty(context, current.name));
   });
+}
+
+function isEnding({ object }: Version): boolean {
+  return textAt(object, "metadata", "deletionTimestamp") !== "";
 }
 
 function removeIfEmpty(context: ApiContext, name: string): void {
   const found = context.store.collection(namespacesKey).find("", name);
-  if (found === undefined || textAt(found.object, "metadata", "deletionTimestamp") === "") return;
+  if (found === undefined || !isEnding(found)) return;
   if (listAt(found.object, "metadata", "finalizers").length > 0) return;
   const used = namespacedTypes(context).some((type) => context.store.collection(collectionKey(type)).count(name) > 0);
   if (!used) context.store.remove(namespacesKey, found.object, found);
