@@ -44,7 +44,8 @@ export const findingCodes = {
   },
   "machine-unreadable": {
     severity: "error",
-    meaning: "The file that keeps a simulated machine in a state directory, its GPUs and how they are cut, cannot be read.",
+    meaning:
+      "The file that keeps a simulated machine in a state directory, its GPUs and how they are cut, cannot be read.",
   },
   "node-kept": {
     severity: "info",
@@ -57,7 +58,8 @@ export const findingCodes = {
   },
   "kubeconfig-refused": {
     severity: "error",
-    meaning: "The kubeconfig cannot be written where `--kubeconfig` says, or a file that is not Tranche's own is there.",
+    meaning:
+      "The kubeconfig cannot be written where `--kubeconfig` says, or a file that is not Tranche's own is there.",
   },
   "bad-node": { severity: "error", meaning: "A simulated node is described in a way that cannot be read." },
   "gpu-model-incomplete": {
@@ -286,6 +288,16 @@ export const findingCodes = {
     severity: "warning",
     meaning: "A container asked for more GPU memory than was left, and the message names who held it.",
   },
+  "pods-not-made": {
+    severity: "warning",
+    meaning: "The API server refused pods that a controller wanted to make of a workload; the message is the server's.",
+  },
+  "rollout-late": {
+    severity: "warning",
+    meaning:
+      "A Deployment has made no progress for longer than its progressDeadlineSeconds, often because a new pod waits for a GPU that an old one holds.",
+  },
+  "job-failed": { severity: "warning", meaning: "A Job ended without the completions that it needs." },
   "container-failed": { severity: "warning", meaning: "A container ended with an error." },
   // partition
   "slice-in-use": {

@@ -15,3 +15,4 @@ export {
   type ReportShare,
 } from "./report.ts";
 export type { MigConfigState, NodeSnapshot } from "./snapshot.ts";
+export { type Workload, workloadFindings } from "./workload-findings.ts";

@@ -12,6 +12,7 @@ import { distinctFindings } from "./distinct-findings.ts";
 import { podFindings } from "./pod-findings.ts";
 import { podMessage } from "./pod-state.ts";
 import type { NodeSnapshot } from "./snapshot.ts";
+import { type Workload, workloadFindings } from "./workload-findings.ts";
 
 export interface Report {
   readonly apiVersion: "tranche.dev/v1alpha1";
@@ -80,6 +81,8 @@ export interface ReportInput {
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
   readonly snapshots: readonly NodeSnapshot[];
+  /** Deployments, ReplicaSets, DaemonSets and Jobs; default none. */
+  readonly workloads?: readonly Workload[];
   /** Findings from reading files and from choices made on the way. */
   readonly findings: readonly Finding[];
 }
@@ -91,6 +94,7 @@ export function buildReport(input: ReportInput): Report {
   const snapshots = input.snapshots.toSorted((a, b) => compare(a.node, b.node));
   const byNode = new Map(snapshots.map((snapshot) => [snapshot.node, snapshot]));
   const fromAgents = snapshots.flatMap((snapshot) => snapshot.findings);
+  const ofWorkloads = workloadFindings(input.workloads ?? []);
   return {
     apiVersion: "tranche.dev/v1alpha1",
     kind: "Report",
@@ -102,7 +106,7 @@ export function buildReport(input: ReportInput): Report {
       gpus: reportGpus(byNode.get(node.metadata.name)),
     })),
     pods: pods.map((pod) => reportPod(pod, snapshots)),
-    findings: distinctFindings(input.findings, [...fromAgents, ...podFindings(pods, nodes, snapshots)]),
+    findings: distinctFindings(input.findings, [...fromAgents, ...ofWorkloads, ...podFindings(pods, nodes, snapshots)]),
   };
 }
 

@@ -55,6 +55,8 @@ test("a rollout waits for a GPU that its old pod holds, is late, and goes on whe
     await cluster.settle();
     await until("the rollout is late", async () => (await progress()) === "ProgressDeadlineExceeded");
     assert.ok(await runs(1), "the old pod runs on");
+    const { findings } = await cluster.settle();
+    assert.deepEqual(findings.map((one) => one.code).sort(), ["pod-unschedulable", "rollout-late"]);
     const rollingUpdate = { maxSurge: 0, maxUnavailable: 1 };
     await client.mergePatch(resources.deployments, ref, { spec: { strategy: { rollingUpdate } } });
     await until("the new pod runs", () => runs(2));

@@ -4,8 +4,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { MIG_CONFIG_LABEL } from "../../agent/index.ts";
 import type { Clock } from "../../base/index.ts";
-import type { NodeSnapshot } from "../../insight/index.ts";
-import { type KubeObject, type Node, type Pod, resources } from "../../kube/index.ts";
+import type { NodeSnapshot, Workload } from "../../insight/index.ts";
+import { type Node, type Pod, resources } from "../../kube/index.ts";
 import { capacity } from "../../sharing/index.ts";
 import type { Cluster } from "./cluster.ts";
 
@@ -14,6 +14,7 @@ export interface ClusterState {
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
   readonly snapshots: readonly NodeSnapshot[];
+  readonly workloads: readonly Workload[];
   readonly settled: boolean;
 }
 
@@ -69,15 +70,7 @@ export async function readState(cluster: Cluster): Promise<ClusterState> {
         snapshots.find((one) => one.node === node.metadata.name),
       ),
     );
-  return { nodes: nodes.items, pods: pods.items, snapshots, settled };
-}
-
-interface Workload extends KubeObject {
-  readonly status?: {
-    readonly observedGeneration?: number;
-    readonly startTime?: string;
-    readonly conditions?: unknown;
-  };
+  return { nodes: nodes.items, pods: pods.items, snapshots, workloads, settled };
 }
 
 /** Everything a controller acts upon. */
