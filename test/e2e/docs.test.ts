@@ -46,6 +46,11 @@ function argsOf(line: string): readonly string[] | undefined {
   return words[1] === "fault" ? undefined : words.slice(1);
 }
 
+/** Paths below /tmp as paths of this test's own; one that is used twice is the same. */
+function inOwnDirectory(args: readonly string[]): readonly string[] {
+  return args.map((one) => one.replace(/^\/tmp\//, `${machine}/`));
+}
+
 test("npm start is what the README says of it", async () => {
   const packageJson: { scripts: Record<string, string> } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
   assert.equal(packageJson.scripts["start"], `node src/cli/main.ts ${quickStart.join(" ")}`);
@@ -62,7 +67,7 @@ const onMachine = [
 for (const { file, line, args: typed } of await documentedCommands()) {
   test(`${file}: ${line}`, async () => {
     process.chdir(root);
-    const args = typed[0] === "gpus" || typed[0] === "mig" ? [...typed, ...onMachine] : typed;
+    const args = typed[0] === "gpus" || typed[0] === "mig" ? [...typed, ...onMachine] : inOwnDirectory(typed);
     const staying = args[0] === "up" && !args.includes("--once");
     // What would stay ends once it has settled.
     const run = await runTranche(staying ? [...args, "--once"] : args);
