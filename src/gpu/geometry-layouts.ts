@@ -13,6 +13,35 @@ export function geometryWith(geometry: MigGeometry, keep: (profile: MigProfile) 
   return { ...geometry, profiles: geometry.profiles.filter(keep) };
 }
 
+/**
+ * The geometry of a GPU that the catalogue does not know, from the profiles its driver tells; `undefined` when none of
+ * them has a place to stand.
+ *
+ * The GPU's slices and engines are those of its largest profile, which takes it whole: on every known model that allows
+ * exactly the same layouts as the catalogue's own totals and exclusions.
+ */
+export function geometryOfProfiles(profiles: readonly MigProfile[]): MigGeometry | undefined {
+  if (profiles.every(({ starts }) => starts.length === 0)) return undefined;
+  const most = (count: (profile: MigProfile) => number | undefined): number | undefined => {
+    const counts = profiles.map(count);
+    return counts.includes(undefined) ? undefined : Math.max(...counts.map((one) => one ?? 0));
+  };
+  return {
+    name: "as the driver tells",
+    memorySlices: most(({ starts, memorySlices }) => (starts.at(-1) ?? 0) + memorySlices) ?? 0,
+    computeSlices: most(({ computeSlices }) => computeSlices) ?? 0,
+    engineTotals: {
+      copy: most(({ engines }) => engines.copy),
+      decoder: most(({ engines }) => engines.decoder),
+      encoder: most(({ engines }) => engines.encoder),
+      jpeg: most(({ engines }) => engines.jpeg),
+      ofa: most(({ engines }) => engines.ofa),
+    },
+    exclusions: [],
+    profiles,
+  };
+}
+
 /** Every valid layout but the empty one. */
 export function validLayouts(geometry: MigGeometry): readonly Layout[] {
   const space = layoutSpace(geometry);

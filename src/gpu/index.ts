@@ -27,6 +27,7 @@ export { fits, freePlacements, type LayoutFault, layoutFault, placedName, remain
 export {
   containsCounts,
   distinctCounts,
+  geometryOfProfiles,
   geometryWith,
   maximalLayouts,
   mostInstances,

@@ -49,7 +49,10 @@ export function planGpu({ gpu, wanted, holders, resettable = true }: PlanRequest
 function cut(change: Case, mig: MigMode, holders: Holders): PartitionPlan {
   const { gpu, wanted, route, blockers } = change;
   const geometry = geometryOf(gpu);
-  if (geometry === undefined) return refused(gpu, wanted, [unknownGeometry(gpu, "the catalogue has no such model")]);
+  if (geometry === undefined)
+    return refused(gpu, wanted, [
+      unknownGeometry(gpu, "the catalogue has no such model, and its driver tells no places"),
+    ]);
   const wish = readWish(geometry, gpu, wanted);
   if (!wish.ok) return refused(gpu, wanted, wish.findings);
   const standing = standingOf(layoutSpace(geometry), gpu);

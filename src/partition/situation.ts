@@ -5,6 +5,7 @@ import {
   type ComputeInstance,
   type Gpu,
   type GpuInstance,
+  geometryOfProfiles,
   type LayoutSpace,
   layoutSpace,
   type MigGeometry,
@@ -65,18 +66,18 @@ const maxSlots = 32;
 const driverGeometries = new WeakMap<readonly MigProfile[], MigGeometry>();
 
 /**
- * How this GPU can be cut: slices, engines and exclusions from the catalogue, profiles as the driver reports them.
- * `undefined` when the catalogue does not know the model or the driver reports more placements than can be planned.
+ * How this GPU can be cut: slices, engines and exclusions from the catalogue, profiles as the driver reports them; for a
+ * model the catalogue does not know all of it from the driver's profiles. `undefined` when the driver tells no places
+ * either, or more than can be planned.
  */
 export function geometryOf(gpu: Gpu): MigGeometry | undefined {
   const known = gpu.modelId === undefined ? undefined : modelById(gpu.modelId)?.mig;
-  if (known === undefined) return undefined;
-  if (sameProfiles(known.profiles, gpu.profiles)) return known;
+  if (known !== undefined && sameProfiles(known.profiles, gpu.profiles)) return known;
   if (gpu.profiles.reduce((sum, { starts }) => sum + starts.length, 0) > maxSlots) return undefined;
   const cached = driverGeometries.get(gpu.profiles);
   if (cached !== undefined) return cached;
-  const geometry = { ...known, profiles: gpu.profiles };
-  driverGeometries.set(gpu.profiles, geometry);
+  const geometry = known === undefined ? geometryOfProfiles(gpu.profiles) : { ...known, profiles: gpu.profiles };
+  if (geometry !== undefined) driverGeometries.set(gpu.profiles, geometry);
   return geometry;
 }
 

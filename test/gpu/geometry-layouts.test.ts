@@ -1,12 +1,13 @@
 /** Enumeration of layouts, against the figures published for each kind of GPU. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import {
   bitCount,
   catalogue,
   containsCounts,
   distinctCounts,
   fits,
+  geometryOfProfiles,
   geometryWith,
   type Layout,
   layoutSpace,
@@ -143,3 +144,17 @@ function slowLayouts(geometry: MigGeometry): string[] {
 function nameOf(layout: Layout): string {
   return layout.map(placedName).sort().join(" ");
 }
+
+describe("a geometry from the driver's profiles alone", () => {
+  for (const { id, mig, aliasOf } of catalogue()) {
+    if (mig === undefined || aliasOf !== undefined) continue;
+    test(`allows the same layouts as the catalogue on ${id}`, () => {
+      const told = geometryOfProfiles(mig.profiles) ?? assert.fail("no geometry");
+      assert.deepEqual(layoutSpace(told).masks, layoutSpace(mig).masks);
+    });
+  }
+
+  test("is none where no profile has a place", () => {
+    assert.equal(geometryOfProfiles([]), undefined);
+  });
+});

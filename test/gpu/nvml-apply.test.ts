@@ -85,6 +85,15 @@ test("changes of eight GPUs run side by side, each GPU's own one after the other
   for (const { instances } of await driver.list()) assert.equal(instances.length, 7);
 });
 
+test("a GPU the catalogue does not know is cut by plan all the same", async (t) => {
+  const strange = { ...h100, nvmlName: "NVIDIA H999", pciDeviceIds: ["FFF1"] };
+  const node = await mockNode(t, { models: [strange] });
+  const driver = await driverOver(t, node);
+  assert.deepEqual(await apply(driver, after), { result: "done" });
+  const names = (await gpuOf(driver)).instances.map(({ profile }) => profile.name);
+  assert.deepEqual(names.sort(), ["1g.10gb", "2g.20gb", "3g.40gb"]);
+});
+
 /** A node of one H100, cut. */
 async function cutNode(t: TestContext, layout: Readonly<Record<string, number>>) {
   const node = await mockNode(t, { models: [h100] });

@@ -199,9 +199,20 @@ test("equal plans have equal ids, different ones do not", async () => {
   assert.notEqual((await planOf(stage, "3x1g.5gb")).id, plan.id);
 });
 
-test("a GPU the catalogue does not know is left alone, with a finding", async () => {
+test("a GPU the catalogue does not know is planned by what its driver tells", async () => {
   const { stage } = await scene("2g.10gb@0", "");
-  const gpu = { ...(await stage.gpu()), modelId: undefined };
+  const known = await stage.gpu();
+  const plans = [known, { ...known, modelId: undefined }].map((gpu) =>
+    planGpu({ gpu, wanted: wantedOf("1x2g.10gb 1x3g.20gb", gpu), holders: new Map() }),
+  );
+  assert.ok(plans[0]?.complete);
+  assert.deepEqual(plans[1]?.steps, plans[0]?.steps);
+});
+
+test("a GPU of which nobody tells where instances can stand is left alone, with a finding", async () => {
+  const { stage } = await scene("2g.10gb@0", "");
+  const known = await stage.gpu();
+  const gpu = { ...known, modelId: undefined, profiles: known.profiles.map((one) => ({ ...one, starts: [] })) };
   const plan = planGpu({ gpu, wanted: wantedOf("1x2g.10gb", gpu), holders: new Map() });
   assert.deepEqual(plan.steps, []);
   assert.deepEqual(
