@@ -47,6 +47,8 @@ test("a node whose kubelet stopped is given up, its pods go when their time is o
     await cluster.eventMatches("brief", /^TaintManagerEviction: Marking for deletion Pod default\/brief$/);
     const leaving = await cluster.pod("brief");
     assert.ok(leaving?.metadata.deletionTimestamp !== undefined, "it waits for its kubelet");
+    const target = leaving.status?.conditions?.find((one) => one.type === "DisruptionTarget");
+    assert.deepEqual([target?.status, target?.reason], ["True", "DeletionByTaintManager"]);
     assert.equal((await cluster.pod("patient"))?.metadata.deletionTimestamp, undefined);
     assert.equal(ready(await read(cluster, "node-a")), "True");
 
@@ -57,6 +59,7 @@ test("a node whose kubelet stopped is given up, its pods go when their time is o
     });
     await until("the pod that had to go is gone", async () => (await cluster.pod("brief")) === undefined);
     await cluster.eventMatches("node-b", /^NodeReady: Node node-b status is now: NodeReady$/);
+    await cluster.eventMatches("patient", /^TaintManagerEviction: Cancelling deletion of Pod default\/patient$/);
     assert.ok((await cluster.pod("patient")) !== undefined);
   });
 });

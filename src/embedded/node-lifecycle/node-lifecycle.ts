@@ -26,6 +26,19 @@ export interface NodeLifecycleOptions {
   readonly log?: Logger;
 }
 
+/** A pod on a tainted node, and when it was first seen there. */
+interface Staying {
+  readonly pod: Pod;
+  readonly sinceMs: number;
+}
+
+const deletionCondition = {
+  type: "DisruptionTarget",
+  status: "True",
+  reason: "DeletionByTaintManager",
+  message: "Taint manager: deleting due to NoExecute taint",
+} as const;
+
 /** How soon a node is looked at again that somebody else has written meanwhile. */
 const retryMs = 50;
 
@@ -39,8 +52,8 @@ export class NodeLifecycle {
   readonly #evictionEvents: EventQueue;
   readonly #watch = new NodeWatch();
   readonly #ending = new AbortController();
-  /** When each pod on a tainted node was first seen there, by UID. */
-  #staying: ReadonlyMap<string, number> = new Map();
+  /** Pods that have to go if their node stays tainted, by UID. */
+  #staying: ReadonlyMap<string, Staying> = new Map();
   #running: Promise<unknown> | undefined;
   /** Whether a node has changed that was not looked at since. */
   #due = true;
@@ -166,34 +179,50 @@ export class NodeLifecycle {
 
   /** Deletes the pods whose time is over; answers when the next one's is. */
   async #evict(signal: AbortSignal): Promise<number | undefined> {
-    const staying = new Map<string, number>();
+    const staying = new Map<string, Staying>();
+    const tainted = this.#nodes.items().filter(isTaintedNoExecute);
     let nextMs: number | undefined;
-    for (const node of this.#nodes.items().filter(isTaintedNoExecute)) {
+    for (const node of tainted) {
       for (const pod of await this.#podsOn(node.metadata.name)) {
         signal.throwIfAborted();
         const limitMs = stayMs(pod, node);
         const { uid = "", deletionTimestamp } = pod.metadata;
         if (limitMs === undefined || deletionTimestamp !== undefined) continue;
-        const sinceMs = this.#staying.get(uid) ?? this.#clock.now();
+        const { sinceMs } = this.#staying.get(uid) ?? { sinceMs: this.#clock.now() };
         if (this.#clock.now() >= sinceMs + limitMs) await this.#deletePod(pod);
         else {
-          staying.set(uid, sinceMs);
+          staying.set(uid, { pod, sinceMs });
           nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, sinceMs + limitMs);
         }
       }
+    }
+    const names = new Set(tainted.map((one) => one.metadata.name));
+    for (const { pod } of this.#staying.values()) {
+      if (!names.has(pod.spec.nodeName ?? "")) this.#tellEviction(pod, "Cancelling deletion of");
     }
     this.#staying = staying;
     return nextMs;
   }
 
+  /** As kube-controller-manager does, the pod first says why it goes (`DisruptionTarget`). */
   async #deletePod(pod: Pod): Promise<void> {
-    const { namespace = "default", name } = pod.metadata;
-    this.#evictionEvents.tell(pod, "Normal", ["TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`]);
+    const { uid, resourceVersion } = pod.metadata;
+    const others = (pod.status?.conditions ?? []).filter((one) => one.type !== "DisruptionTarget");
+    const conditions = [...others, { ...deletionCondition, lastTransitionTime: this.#now() }];
+    const body = { metadata: { uid, resourceVersion }, status: { conditions } };
     try {
+      await this.#api.mergePatch(resources.pods, pod.metadata, body, { subresource: "status" });
+      this.#tellEviction(pod, "Marking for deletion");
       await this.#api.delete(resources.pods, pod.metadata);
     } catch (error) {
-      if (!hasStatus(error, 404)) throw error;
+      this.#retry ||= hasStatus(error, 409);
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
     }
+  }
+
+  #tellEviction(pod: Pod, what: string): void {
+    const { namespace = "default", name } = pod.metadata;
+    this.#evictionEvents.tell(pod, "Normal", ["TaintManagerEviction", `${what} Pod ${namespace}/${name}`]);
   }
 
   async #podsOn(node: string): Promise<readonly Pod[]> {
