@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { sysfsBusId } from "../../src/gpu/nvml/facts.ts";
+import { resetCommand } from "../../src/gpu/nvml/gpu-reset.ts";
 import { originIn } from "../../src/gpu/nvml/host-processes.ts";
 import { Gate, Turns } from "../../src/gpu/nvml/lock.ts";
 import { processesIn } from "../../src/gpu/nvml/processes.ts";
@@ -45,6 +46,27 @@ describe("a process's control groups tell its pod and container", () => {
     },
   ];
   for (const { name, text, want } of rows) test(name, () => assert.deepEqual(originIn(text), want));
+});
+
+describe("a reset is run", () => {
+  const rows = [
+    { name: "on the host", nvidiaSmi: undefined, root: "/", want: "nvidia-smi --gpu-reset -i GPU-1" },
+    {
+      name: "from a container inside the host's files",
+      nvidiaSmi: undefined,
+      root: "/host",
+      want: "chroot /host nvidia-smi --gpu-reset -i GPU-1",
+    },
+    {
+      name: "with the program that is named",
+      nvidiaSmi: "/opt/nvidia-smi",
+      root: "/host",
+      want: "/opt/nvidia-smi --gpu-reset -i GPU-1",
+    },
+  ];
+  for (const { name, want, ...request } of rows) {
+    test(name, () => assert.equal(resetCommand({ ...request, gpuUuid: "GPU-1" }).join(" "), want));
+  }
 });
 
 describe("a PCI address as sysfs has it", () => {

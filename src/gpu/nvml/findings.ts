@@ -125,8 +125,8 @@ export function gpuFindings(gpu: Gpu, facts: GpuFacts, driverVersion: string): r
 
 function unknownModel(gpu: Gpu, { model }: GpuFacts): Finding | undefined {
   if (model !== undefined) return undefined;
-  const cuts = gpu.profiles.length === 0 ? "" : `; the driver tells ${gpu.profiles.length} MIG profiles`;
-  const message = `the catalogue does not know GPU ${gpu.index}, ${gpu.name} (PCI ${gpu.pci.vendorId}:${gpu.pci.deviceId})${cuts}; it is used by what the driver tells`;
+  const cuts = gpu.profiles.length === 0 ? "" : ` and cut by the ${gpu.profiles.length} MIG profiles it tells`;
+  const message = `the catalogue does not know GPU ${gpu.index}, ${gpu.name} (PCI ${gpu.pci.vendorId}:${gpu.pci.deviceId}); it is shown as its driver tells${cuts}`;
   return finding("gpu-not-in-catalogue", subjectOf(gpu), message, {
     evidence: { name: gpu.name, pci: gpu.pci },
     remedy: "report the GPU's name and the output of nvidia-smi mig -lgip, so that it can be added",

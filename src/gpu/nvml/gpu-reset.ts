@@ -9,8 +9,10 @@ import { errorText } from "../../base/index.ts";
 import { DriverError, type NvmlCode } from "../driver.ts";
 
 export interface ResetRequest {
-  /** Path of nvidia-smi, or its name on the PATH. */
-  readonly nvidiaSmi: string;
+  /** Path of nvidia-smi; `undefined` takes the one on the PATH, of the host where its file system is mounted. */
+  readonly nvidiaSmi: string | undefined;
+  /** Where the host's file system is. */
+  readonly root: string;
   readonly gpuUuid: string;
 }
 
@@ -20,19 +22,31 @@ const longestMs = 120_000;
 /** What nvidia-smi says when it refuses, in parts of its sentences. */
 const refusals: readonly { readonly says: RegExp; readonly code: NvmlCode }[] = [
   { says: /in use|being used|processes? .*using/i, code: "in-use" },
-  { says: /insufficient permission|root|privilege/i, code: "no-permission" },
+  { says: /insufficient permission|as root|privilege/i, code: "no-permission" },
   { says: /not supported/i, code: "not-supported" },
   { says: /lost|fallen off/i, code: "gpu-is-lost" },
 ];
 
+/**
+ * The program and its arguments. The host's nvidia-smi wants the host's libraries beside it, so from a container it is
+ * run inside the host's file system.
+ */
+export function resetCommand({ nvidiaSmi, root, gpuUuid }: ResetRequest): readonly [file: string, ...args: string[]] {
+  const reset = ["--gpu-reset", "-i", gpuUuid];
+  if (nvidiaSmi !== undefined || root === "/") return [nvidiaSmi ?? "nvidia-smi", ...reset];
+  return ["chroot", root, "nvidia-smi", ...reset];
+}
+
 /** Throws `DriverError` when the reset was refused or nvidia-smi could not be run. */
-export async function resetWithSmi({ nvidiaSmi, gpuUuid }: ResetRequest): Promise<void> {
-  const args = ["--gpu-reset", "-i", gpuUuid];
-  const call = `${nvidiaSmi} ${args.join(" ")}`;
-  const { error, output } = await run(nvidiaSmi, args);
+export async function resetWithSmi(request: ResetRequest): Promise<void> {
+  const { gpuUuid } = request;
+  const [file, ...args] = resetCommand(request);
+  const call = [file, ...args].join(" ");
+  const { error, output } = await run(file, args);
   if (error === undefined) return;
-  if ("code" in error && error.code === "ENOENT") {
-    const message = `${call}: there is no ${nvidiaSmi} (not-supported)`;
+  // 127 is what chroot answers when the program is not there.
+  if ("code" in error && (error.code === "ENOENT" || error.code === 127)) {
+    const message = `${call}: there is no nvidia-smi (not-supported)`;
     const remedy = "say where nvidia-smi is, or reboot the node to reset its GPUs";
     throw new DriverError(call, gpuUuid, "not-supported", message, remedy);
   }

@@ -67,7 +67,7 @@ export interface NvmlDriverParts {
   readonly driverVersion: string;
   readonly libraryFindings: readonly Finding[];
   readonly root: string;
-  readonly nvidiaSmi: string;
+  readonly nvidiaSmi: string | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -284,7 +284,7 @@ export class LibraryDriver implements NvmlDriver {
     await this.#session.shutDown();
     try {
       log.info({ gpu: gpuUuid }, "GPU reset begins");
-      await resetWithSmi({ nvidiaSmi, gpuUuid });
+      await resetWithSmi({ nvidiaSmi, root, gpuUuid });
       log.info({ gpu: gpuUuid }, "GPU reset done");
     } catch (error) {
       throw error instanceof DriverError ? await namingOpeners(error, root, minor) : error;

@@ -16,7 +16,7 @@ export interface NvmlDriverOptions {
   readonly libraryPath?: string;
   /** Where the host's file system is, for /proc, /sys and the library. Default `/`. */
   readonly root?: string;
-  /** nvidia-smi, which resets GPUs. Default: the one on the PATH. */
+  /** nvidia-smi, which resets GPUs. Default: the one on the PATH, of the host when `root` is not `/`. */
   readonly nvidiaSmi?: string;
   readonly log: Logger;
   readonly clock: Clock;
@@ -40,7 +40,7 @@ const libraryDirectories: readonly string[] = [
  * The caller closes it. Throws `DriverError` when the driver answers but does not tell its version. Only this function loads native code; importing it does not.
  */
 export async function openNvmlDriver(options: NvmlDriverOptions): Promise<Outcome<NvmlDriver>> {
-  const { libraryPath, root = "/", nvidiaSmi = "nvidia-smi", log, clock } = options;
+  const { libraryPath, root = "/", nvidiaSmi, log, clock } = options;
   const library = await loadLibrary(libraryPath === undefined ? candidates(root) : [libraryPath]);
   if (!isLibrary(library)) return { ok: false, findings: [libraryFinding(library)] };
   const session = new Session(library);
