@@ -224,12 +224,59 @@ test("pods that are refused are told of, and tried again when they are let in", 
   });
 });
 
+test("a replica set that is refused is told of on its deployment, and comes when it is let in", async (t) => {
+  await withRig(t, async (rig) => {
+    let isFull = true;
+    const api = changedApi(rig.client, async (type, object) => {
+      if (type.kind !== "ReplicaSet" || !isFull) return await rig.client.create(type, object);
+      throw new KubeError("too many sets", { status: 403, reason: "Forbidden" });
+    });
+    rig.start(api);
+    await rig.apply("apps/v1", "Deployment", "web", setSpec(1));
+    const told = await rig.condition("Deployment", "web", "Progressing");
+    assert.equal(told?.reason, "ReplicaSetCreateError");
+    assert.match(told?.message ?? "", /^Failed to create new replica set "web-\w+": too many sets$/);
+    isFull = false;
+    await rig.clock.advance(60_000);
+    await rig.rest();
+    assert.equal((await rig.names()).length, 1);
+  });
+});
+
+test("a deployment's set gets another name when its own is taken", async (t) => {
+  await withRig(t, async (rig) => {
+    rig.start();
+    await rig.apply("apps/v1", "Deployment", "web", setSpec(1));
+    const [first] = (await rig.client.list(resources.replicaSets)).items;
+    assert.ok(first);
+    await rig.client.delete(resources.deployments, { namespace, name: "web" }, { propagationPolicy: "Orphan" });
+    // What has this name now is not the deployment's, and is of another template.
+    await rig.client.delete(resources.replicaSets, first.metadata);
+    await rig.rest();
+    const labels = { matchLabels: { app: "other" } };
+    await rig.apply("apps/v1", "ReplicaSet", first.metadata.name, {
+      replicas: 0,
+      selector: labels,
+      template: template(labels.matchLabels),
+    });
+    await rig.apply("apps/v1", "Deployment", "web", setSpec(1));
+    await rig.clock.advance(1000);
+    await rig.rest();
+    assert.equal((await rig.status("Deployment", "web"))["collisionCount"], 1);
+    const sets = (await rig.client.list(resources.replicaSets)).items;
+    const [own] = sets.filter((one) => one.metadata.ownerReferences?.[0]?.kind === "Deployment");
+    assert.ok(own && own.metadata.name !== first.metadata.name);
+  });
+});
+
 test("a pod that fails as soon as it is made is replaced after a pause that grows", async (t) => {
   await withRig(t, async (rig) => {
     rig.start();
     await rig.apply("apps/v1", "ReplicaSet", "web", setSpec(1));
     for (const pauseMs of [1000, 2000, 4000]) {
       const before = await rig.names();
+      // The API's times have whole seconds.
+      await rig.clock.advance(1000 - (rig.clock.now() % 1000));
       for (const pod of await rig.pods()) if (pod.status?.phase === "Pending") await rig.end(pod, "Failed");
       await until("the failure is seen", async () => (await rig.status("ReplicaSet", "web"))["replicas"] === 0);
       await rig.clock.advance(pauseMs / 2);

@@ -5,6 +5,7 @@
 import {
   type Node,
   type Pod,
+  parseRequirements,
   placementObstacle,
   type Toleration,
   tolerates,
@@ -15,6 +16,8 @@ import type { DaemonSet } from "./types.ts";
 
 /** Label that tells from which template a pod is. */
 export const revisionLabel = "controller-revision-hash";
+
+const required = "requiredDuringSchedulingIgnoredDuringExecution";
 
 /** A node's troubles that its daemons bear. */
 const tolerated: readonly Toleration[] = [
@@ -30,16 +33,14 @@ const tolerated: readonly Toleration[] = [
 export function daemonPod(set: DaemonSet, hash: string, nodeName: string): Pod {
   const pod = podFromTemplate(set.spec.template, set);
   const { affinity, tolerations = [] } = pod.spec;
-  const own = typeof affinity === "object" && affinity !== null ? affinity : {};
-  const ofNode = "nodeAffinity" in own && typeof own.nodeAffinity === "object" ? own.nodeAffinity : {};
   const terms = [{ matchFields: [{ key: "metadata.name", operator: "In", values: [nodeName] }] }];
-  const nodeAffinity = { ...ofNode, requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } };
+  const nodeAffinity = { ...fieldsOf(at(affinity, "nodeAffinity")), [required]: { nodeSelectorTerms: terms } };
   return {
     ...pod,
     metadata: { ...pod.metadata, labels: { ...pod.metadata.labels, [revisionLabel]: hash } },
     spec: {
       ...pod.spec,
-      affinity: { ...own, nodeAffinity },
+      affinity: { ...fieldsOf(affinity), nodeAffinity },
       tolerations: [...tolerations, ...tolerated.filter((one) => !tolerations.some((given) => isSame(given, one)))],
     },
   };
@@ -52,10 +53,23 @@ function isSame(a: Toleration, b: Toleration): boolean {
 /** The node that a daemon pod is on or is meant for. */
 export function nodeOf({ spec }: Pod): string | undefined {
   if (spec.nodeName !== undefined && spec.nodeName !== "") return spec.nodeName;
-  // Only what `daemonPod` writes is looked for.
-  return /"matchFields":\[\{"key":"metadata\.name","operator":"In","values":\["([^"]+)"\]\}\]/.exec(
-    JSON.stringify(spec.affinity ?? {}),
-  )?.[1];
+  const terms = at(spec.affinity, "nodeAffinity", required, "nodeSelectorTerms");
+  for (const term of Array.isArray(terms) ? terms : []) {
+    const fields = parseRequirements(at(term, "matchFields")) ?? [];
+    const named = fields.find(({ key, operator }) => key === "metadata.name" && operator === "In");
+    if (named !== undefined) return named.values[0];
+  }
+  return undefined;
+}
+
+function at(value: unknown, ...path: readonly string[]): unknown {
+  let here = value;
+  for (const key of path) here = fieldsOf(here)[key];
+  return here;
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
 /** Whether a daemon belongs on a node, and whether one that is there may stay. */

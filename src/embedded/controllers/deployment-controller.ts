@@ -1,15 +1,16 @@
 /**
  * Rolls deployments out through replica sets.
  */
+import { errorText } from "../../base/index.ts";
 import { hasStatus, type Pod, parseLabelSelector, resources } from "../../kube/index.ts";
 import { inNamespace } from "./caches.ts";
+import { withCondition } from "./conditions.ts";
 import { type DeploymentPlan, type DeploymentStep, planDeployment } from "./deployment.ts";
 import { revisionNote, sortSets } from "./deployment-revision.ts";
-import { lookAgainInMs } from "./deployment-status.ts";
-import { claim, controllerOf, isControlledBy } from "./owners.ts";
+import { lookAgainInMs, timedCondition } from "./deployment-status.ts";
+import { claim, controllerOf, isControlledBy, selecting } from "./owners.ts";
 import { carryOutClaim } from "./pod-control.ts";
 import { hasEnded } from "./pod-state.ts";
-import { selecting } from "./replica-set-controller.ts";
 import { meaningOf } from "./same.ts";
 import type { Deployment, DeploymentStatus, ReplicaSet } from "./types.ts";
 import { type Controller, type ControllerContext, keyOf, objectOf, Worker } from "./worker.ts";
@@ -112,13 +113,27 @@ export class DeploymentController implements Controller {
       if (set.spec.replicas !== 0) this.#tellScaled(deployment, set, 0);
       return deployment;
     } catch (error) {
-      if (!hasStatus(error, 409)) throw error;
+      if (!hasStatus(error, 409)) {
+        await this.#tellRefused(deployment, set, errorText(error));
+        throw error;
+      }
       const taken = await api.get<ReplicaSet>(resources.replicaSets, set.metadata);
       if (isControlledBy(taken, deployment) && sortSets(deployment, [taken]).fresh !== undefined) throw error;
       const collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
       await this.#writeStatus(deployment, { ...deployment.status, collisionCount });
       throw error;
     }
+  }
+
+  async #tellRefused(deployment: Deployment, set: ReplicaSet, why: string): Promise<void> {
+    const reason = "ReplicaSetCreateError";
+    const message = `Failed to create new replica set "${set.metadata.name}": ${why}`;
+    this.#worker.tell(deployment, "Warning", reason, message);
+    const nowMs = this.#worker.context.clock.now();
+    const condition = timedCondition("Progressing", { status: "False", reason, message }, nowMs);
+    const conditions = withCondition(deployment.status?.conditions, condition);
+    const observedGeneration = deployment.metadata.generation ?? 0;
+    await this.#writeStatus(deployment, { ...deployment.status, observedGeneration, conditions });
   }
 
   async #writeStatus(deployment: Deployment, status: DeploymentStatus): Promise<Deployment> {

@@ -2,7 +2,13 @@
  * Who owns what: references to a controller, and which objects a controller takes in or lets go
  * (kubernetes, pkg/controller/controller_ref_manager.go).
  */
-import { type KubeObject, matchesLabels, type OwnerReference, type Selector } from "../../kube/index.ts";
+import {
+  type KubeObject,
+  matchesLabels,
+  type OwnerReference,
+  parseLabelSelector,
+  type Selector,
+} from "../../kube/index.ts";
 
 /** The reference to the controller of an object, if it has one. */
 export function controllerOf(object: KubeObject): OwnerReference | undefined {
@@ -50,6 +56,17 @@ export function claim<T extends KubeObject>(
     }
   }
   return found;
+}
+
+/** Those whose selector the object's labels meet. */
+export function selecting<T extends KubeObject & { spec: { readonly selector?: unknown } }>(
+  owners: readonly T[],
+  { metadata }: KubeObject,
+): readonly T[] {
+  return owners.filter((one) => {
+    const selector = parseLabelSelector(one.spec.selector);
+    return selector !== undefined && selector.length > 0 && matchesLabels(selector, metadata.labels);
+  });
 }
 
 /** The merge patch that makes `owner` the controller; fails when the object has changed meanwhile. */

@@ -2,9 +2,9 @@
  * Keeps as many pods as each replica set wants.
  */
 import { errorText } from "../../base/index.ts";
-import { type KubeObject, matchesLabels, type Pod, parseLabelSelector, resources } from "../../kube/index.ts";
+import { type Pod, parseLabelSelector, resources } from "../../kube/index.ts";
 import { inNamespace } from "./caches.ts";
-import { claim, controllerOf, isControlledBy } from "./owners.ts";
+import { claim, controllerOf, isControlledBy, selecting } from "./owners.ts";
 import { carryOutClaim, createPods, deletePods, podFromTemplate } from "./pod-control.ts";
 import { isActive, nextAvailableInMs } from "./pod-state.ts";
 import { type Failure, planReplicaSet, type ReplicaSetPlan, replicaSetStatus } from "./replica-set.ts";
@@ -81,15 +81,4 @@ export class ReplicaSetController implements Controller {
     const uids = new Set(sets.map((one) => one.metadata.uid));
     return pods.filter((pod) => isActive(pod) && uids.has(controllerOf(pod)?.uid));
   }
-}
-
-/** Those whose selector the object's labels meet. */
-export function selecting<T extends KubeObject & { spec: { readonly selector?: unknown } }>(
-  owners: readonly T[],
-  { metadata }: KubeObject,
-): readonly T[] {
-  return owners.filter((one) => {
-    const selector = parseLabelSelector(one.spec.selector);
-    return selector !== undefined && selector.length > 0 && matchesLabels(selector, metadata.labels);
-  });
 }
