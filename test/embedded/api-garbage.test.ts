@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { type ConfigMap, type KubeObject, type OwnerReference, resources } from "../../src/kube/index.ts";
 import { until } from "../support/until.ts";
-import { type Harness, startHarness } from "./api-support.ts";
+import { type Harness, type Reply, startHarness } from "./api-support.ts";
 
 let api: Harness;
 let namespace = "";
@@ -187,16 +187,9 @@ test("an owner of another namespace is none", async () => {
   assert.equal(await left(), "a");
 });
 
-test("a type that is not served cannot be looked up, so what belongs to it stays", async () => {
-  await create("b", [{ apiVersion: "example.org/v1", kind: "Unknown", metadata: { name: "x", uid: "y" } }]);
-  assert.equal(await left(), "b");
-});
-
-test("what belongs to a custom object goes with its definition", async () => {
-  const plural = "gizmos";
-  const group = `${namespace}.example.org`;
+function define(group: string, plural: string): Promise<Reply> {
   const schema = { openAPIV3Schema: { type: "object" } };
-  await api.call("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+  return api.call("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
     method: "POST",
     body: {
       metadata: { name: `${plural}.${group}` },
@@ -208,6 +201,20 @@ test("what belongs to a custom object goes with its definition", async () => {
       },
     },
   });
+}
+
+test("an owner of a type that is not served cannot be looked up, so what belongs to it stays until it is", async () => {
+  const group = `${namespace}.example.org`;
+  await create("b", [{ apiVersion: `${group}/v1`, kind: "Gizmo", metadata: { name: "x", uid: "y" } }]);
+  assert.equal(await left(), "b");
+  assert.equal((await define(group, "gizmos")).code, 201);
+  assert.equal(await left(), "");
+});
+
+test("what belongs to a custom object goes with its definition", async () => {
+  const plural = "gizmos";
+  const group = `${namespace}.example.org`;
+  await define(group, plural);
   const type = { group, version: "v1", plural, kind: "Gizmo", namespaced: true };
   const apiVersion = `${group}/v1`;
   const owner = await api.client.create(type, { apiVersion, kind: "Gizmo", metadata: { name: "g", namespace } });

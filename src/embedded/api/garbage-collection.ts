@@ -9,6 +9,7 @@
 import { errorText } from "../../base/index.ts";
 import type { Change, Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
+import { definitionsKey } from "./definition-status.ts";
 import { deleteObject, foregroundFinalizer, orphanFinalizer, type Propagation } from "./deletion.ts";
 import { isObject, type Json, type JsonObject, listAt, sameJson, textAt, valueAt, withPath } from "./json.ts";
 import { OwnerIndex, ownersOf, type Place, placeKey, uidOf } from "./owner-index.ts";
@@ -26,6 +27,8 @@ export class GarbageCollector {
   /** Objects whose deletion waits for their dependents, by their uid. */
   readonly #waiting = new Map<string, Place>();
   readonly #queue = new Map<string, Place>();
+  /** Objects with an owner of a type that is not served, to be looked at again when types change. */
+  readonly #unresolved = new Map<string, Place>();
   #stopListening: (() => void) | undefined;
   #turn: NodeJS.Immediate | undefined;
 
@@ -61,6 +64,7 @@ export class GarbageCollector {
     const owners = type === "DELETED" ? [] : ownersOf(current.object);
     const formerOwners = previous === undefined ? [] : ownersOf(previous.object);
     const isSame = sameJson(owners, formerOwners);
+    if (collection === definitionsKey) this.#resolve();
     if (!isSame) this.#index.replace(place, formerOwners, owners);
     if (type === "DELETED") {
       this.#index.noteGone(current.uid);
@@ -76,6 +80,11 @@ export class GarbageCollector {
     if (owners.length > 0) this.#enqueue(place);
     // An owner that waits may be able to go when this one is gone, or no longer blocks it.
     for (const owner of formerOwners) this.#enqueueWaiting(uidOf(owner));
+  }
+
+  #resolve(): void {
+    this.#enqueueAll(this.#unresolved.values());
+    this.#unresolved.clear();
   }
 
   #enqueueWaiting(uid: string): void {
@@ -119,7 +128,8 @@ export class GarbageCollector {
   #collect(place: Place, found: Version): void {
     const owners = ownersOf(found.object);
     const states = owners.map((owner) => this.#stateOf(found, owner));
-    const lost = owners.filter((_, index) => states[index] !== "solid");
+    if (states.includes("unknown")) this.#unresolved.set(placeKey(place), place);
+    const lost = owners.filter((_, index) => states[index] === "gone" || states[index] === "waiting");
     if (lost.length === 0) return;
     if (lost.length < owners.length) this.#disown(place, lost.map(uidOf));
     else if (states.includes("waiting") && this.#index.hasDependents(found.uid)) this.#deleteFirst(place, found);
@@ -136,11 +146,11 @@ export class GarbageCollector {
     this.#delete(place, "Foreground");
   }
 
-  #stateOf({ namespace }: Version, owner: Json): "solid" | "gone" | "waiting" {
+  /** Of an `unknown` owner nothing can be said (no such type, or no namespace to look in), so its dependents stay. */
+  #stateOf({ namespace }: Version, owner: Json): "solid" | "gone" | "waiting" | "unknown" {
     if (this.#index.isGone(uidOf(owner))) return "gone";
     const type = this.#ownerType(owner);
-    // Nothing can be said of a type that is not served, or of a namespace that is not named, so the dependent stays.
-    if (type === undefined || (type.namespaced && namespace === "")) return "solid";
+    if (type === undefined || (type.namespaced && namespace === "")) return "unknown";
     const place = { collection: collectionKey(type), namespace: type.namespaced ? namespace : "" };
     const found = this.#find({ ...place, name: textAt(owner, "name") });
     if (found === undefined || found.uid !== uidOf(owner)) return "gone";
