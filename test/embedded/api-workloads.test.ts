@@ -216,6 +216,15 @@ suite("workloads", () => {
     });
   }
 
+  test("a job selects its pods by its own UID, and has their labels where it has none", async () => {
+    const { body } = await harness.call(paths.Job.path, { method: "POST", body: object("Job", "labelled", never) });
+    const uid = String(body["metadata"]?.["uid"]);
+    assert.deepEqual(body["spec"]?.["selector"], { matchLabels: { "batch.kubernetes.io/controller-uid": uid } });
+    const labels = body["spec"]?.["template"]?.["metadata"]?.["labels"];
+    assert.equal(labels?.["batch.kubernetes.io/job-name"], "labelled");
+    assert.deepEqual(body["metadata"]?.["labels"], labels);
+  });
+
   test("a number that is a text is refused as what it is", async () => {
     const body = object("Deployment", "refused", { ...own, minReadySeconds: "10" });
     const { code, body: said } = await harness.call(paths.Deployment.path, { method: "POST", body });

@@ -101,7 +101,7 @@ function daemonRollingFaults(rolling: JsonObject): readonly Cause[] {
 }
 
 /** A Job selects its pods by its own uid unless told otherwise. */
-const job = workload({
+const jobWithoutLabels = workload({
   fill: (spec, object) => {
     const filled: JsonObject = {
       ...(spec["parallelism"] === undefined ? { completions: 1 } : {}),
@@ -127,6 +127,16 @@ const job = workload({
   },
   faults: jobFaults,
 });
+
+/** A Job without labels of its own has those of its pods. */
+const job: TypeRules = {
+  ...jobWithoutLabels,
+  defaults: (object) => {
+    const filled = jobWithoutLabels.defaults?.(object) ?? object;
+    if (Object.keys(objectAt(filled, "metadata", "labels")).length > 0) return filled;
+    return withPath(filled, ["metadata", "labels"], objectAt(filled, "spec", "template", "metadata", "labels"));
+  },
+};
 
 const budget: TypeRules = {
   prepareCreate: (object) => ({ ...object, status: {} }),
