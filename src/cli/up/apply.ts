@@ -51,14 +51,30 @@ export async function applyManifests(api: KubeApi, manifests: readonly Manifest[
  * Creates `object`, or changes the one of this name: fields of the object are set, those it was applied with before and
  * lacks now are removed, all others stay. Throws `KubeError` when the server refuses it.
  */
-export async function applyObject(api: KubeApi, type: ResourceType, object: KubeObject): Promise<void> {
+async function applyObject(api: KubeApi, type: ResourceType, object: KubeObject): Promise<void> {
   const wanted = withLastApplied(object);
+  await createOrChange(api, type, wanted, async () => applyPatch(await api.get(type, object.metadata), wanted));
+}
+
+/**
+ * Creates `object`, or sets its fields in the one of this name; all others stay, and nothing is noted as applied from a
+ * file. Throws `KubeError` when the server refuses it.
+ */
+export async function ensureObject(api: KubeApi, type: ResourceType, object: KubeObject): Promise<void> {
+  await createOrChange(api, type, object, () => object);
+}
+
+async function createOrChange(
+  api: KubeApi,
+  type: ResourceType,
+  object: KubeObject,
+  patchOf: () => unknown,
+): Promise<void> {
   try {
-    await api.create(type, wanted);
+    await api.create(type, object);
   } catch (error) {
     if (!(error instanceof KubeError) || error.reason !== "AlreadyExists") throw error;
-    const live = await api.get(type, object.metadata);
-    await api.mergePatch(type, object.metadata, applyPatch(live, wanted));
+    await api.mergePatch(type, object.metadata, await patchOf());
   }
 }
 
@@ -71,7 +87,7 @@ async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): P
     const { namespace } = manifest;
     if (namespace === undefined || there.has(namespace)) continue;
     there.add(namespace);
-    await applyObject(api, resources.namespaces, {
+    await ensureObject(api, resources.namespaces, {
       apiVersion: "v1",
       kind: "Namespace",
       metadata: { name: namespace },

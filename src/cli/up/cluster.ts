@@ -7,7 +7,8 @@
 import { type Clock, type Finding, type Logger, type Outcome, TrancheError } from "../../base/index.ts";
 import { type ApiServer, Controllers, logReader, NodeLifecycle, Scheduler } from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
-import { hasStatus, KubeClient, type Node, resources } from "../../kube/index.ts";
+import { KubeClient, type Node, resources } from "../../kube/index.ts";
+import { ensureObject } from "./apply.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { startFinding, startKeptApi } from "./kept-api.ts";
 import { writeKubeconfigFile } from "./kubeconfig-file.ts";
@@ -91,7 +92,7 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
     const { name, gpus } = node;
     const rootDirectory = stateDir.nodeRoot(ordinal);
     const placed = new ClusterNode({ name, ordinal, gpus, rootDirectory, keeping, api: client, clock, log });
-    await createOrChange(client, nodeObject(node));
+    await ensureObject(client, resources.nodes, nodeObject(node));
     closers.push(() => placed.stopKubelet());
     await placed.startKubelet();
     nodes.push(placed);
@@ -127,18 +128,6 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
 function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {
   const metadata = { name, labels: { ...labels }, annotations: { ...annotations } };
   return { apiVersion: "v1", kind: "Node", metadata, spec: { taints: [...taints] } };
-}
-
-/** Labels, annotations and taints of a node that is there are set as declared; what else it has stays. */
-async function createOrChange(client: KubeClient, node: Node): Promise<void> {
-  try {
-    await client.create<Node>(resources.nodes, node);
-  } catch (error) {
-    if (!hasStatus(error, 409)) throw error;
-    const { labels, annotations } = node.metadata;
-    const patch = { metadata: { labels, annotations }, spec: node.spec };
-    await client.mergePatch<Node>(resources.nodes, node.metadata, patch);
-  }
 }
 
 async function closeAll({ closers, lost }: Ending): Promise<readonly Finding[]> {

@@ -14,7 +14,7 @@ export function withLastApplied<T extends KubeObject>(object: T): T {
   if (!isRecord(given)) return object;
   const { [LAST_APPLIED]: _, ...annotations } = given;
   const bare = { ...object, metadata: { ...object.metadata, annotations } };
-  const applied = { ...annotations, [LAST_APPLIED]: `${JSON.stringify(bare)}\n` };
+  const applied = { ...annotations, [LAST_APPLIED]: `${goJson(bare)}\n` };
   return { ...object, metadata: { ...object.metadata, annotations: applied } };
 }
 
@@ -25,6 +25,21 @@ export function withLastApplied<T extends KubeObject>(object: T): T {
 export function applyPatch(live: KubeObject, wanted: KubeObject): Readonly<Record<string, unknown>> {
   const before = parsedRecord(live.metadata.annotations?.[LAST_APPLIED]);
   return { ...withRemovals(before, { ...wanted }) };
+}
+
+/** As Go's encoding/json writes it; kubectl compares texts, and takes an object for changed when they differ. */
+function goJson(value: unknown): string {
+  const sorted = (one: unknown): unknown => {
+    if (Array.isArray(one)) return one.map(sorted);
+    if (!isRecord(one)) return one;
+    const entries = Object.entries(one).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(entries.map(([key, field]) => [key, sorted(field)]));
+  };
+  const escaped = /[<>&\u2028\u2029]/g;
+  return JSON.stringify(sorted(value)).replaceAll(
+    escaped,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** `wanted` with null for each field that was applied `before` and is wanted no more. */

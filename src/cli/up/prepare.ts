@@ -4,7 +4,6 @@
 import { MIG_CONFIG_LABEL } from "../../agent/index.ts";
 import type { Finding } from "../../base/index.ts";
 import { type Gpu, SimulatedDriver } from "../../gpu/index.ts";
-import type { KubeObject } from "../../kube/index.ts";
 import { adoptConfigMaps } from "./adopt.ts";
 import { chooseMigConfigs } from "./choose.ts";
 import { type Declared, sortManifests } from "./declared.ts";
@@ -26,7 +25,7 @@ export interface PrepareOptions {
 export type Prepared =
   | {
       readonly ok: true;
-      /** Its policies are those to apply beside the manifests. */
+      /** Its policies are those that are completed or made, to be set after the manifests were applied. */
       readonly declared: Declared;
       readonly findings: readonly Finding[];
     }
@@ -52,7 +51,8 @@ export async function prepare({ files, nodes, kept }: PrepareOptions): Promise<P
   const findings = distinct([...found, ...adoptedFindings, ...checked, ...chosen.findings]);
   if (findings.some((one) => one.severity === "error")) return { ok: false, findings };
   const labelledNodes = adopted.nodes.map((node) => labelled(node, chosen.labels.get(node.name)));
-  return { ok: true, declared: { ...declared, nodes: labelledNodes, ...toApply(declared, policy) }, findings };
+  const policies = policy === undefined ? [] : [policy];
+  return { ok: true, declared: { ...declared, nodes: labelledNodes, policies }, findings };
 }
 
 interface Wholes {
@@ -67,14 +67,6 @@ function isAboutKept({ subject, place }: Finding, { declared, whole, before }: W
   if (keptMaps.some(({ manifest }) => manifest.place.file === place?.file)) return true;
   const staying = declared.nodes.filter((one) => before.includes(one));
   return staying.some(({ name }) => subject.name === name || subject.name.startsWith(`${name} `));
-}
-
-/** A policy that was completed takes the place of its manifest; one that no manifest declares is applied by itself. */
-function toApply({ manifests }: Declared, policy: KubeObject | undefined): Pick<Declared, "manifests" | "policies"> {
-  if (policy === undefined) return { manifests, policies: [] };
-  const own = manifests.find((one) => one.kind === policy.kind && one.name === policy.metadata.name);
-  if (own === undefined) return { manifests, policies: [policy] };
-  return { manifests: manifests.with(manifests.indexOf(own), { ...own, object: { ...policy } }), policies: [] };
 }
 
 function labelled(node: SimulatedNode, config: string | undefined): SimulatedNode {

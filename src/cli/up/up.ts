@@ -8,7 +8,7 @@ import { resources } from "../../kube/index.ts";
 import type { Output } from "../output.ts";
 import { formatReport, isForReading, type ReportFormat } from "../report/format.ts";
 import { findingLines } from "../report/text.ts";
-import { applyManifests, applyObject } from "./apply.ts";
+import { applyManifests, ensureObject } from "./apply.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import type { Declared } from "./declared.ts";
 import { LiveView } from "./live/view.ts";
@@ -140,7 +140,7 @@ async function work(options: UpOptions, about: Work, signal: AbortSignal): Promi
   // Configuration first, then the agents, then the pods: no pod lands on a GPU that is about to be cut.
   const [pods, others] = partition(declared.manifests, isWorkload);
   const applied = [...(await applyManifests(cluster.client, others))];
-  for (const policy of declared.policies) await applyObject(cluster.client, resources.clusterPolicies, policy);
+  for (const policy of declared.policies) await ensureObject(cluster.client, resources.clusterPolicies, policy);
   cluster.startWork();
   await agentsReady(cluster, clock, signal);
   applied.push(...(await applyManifests(cluster.client, pods)));
