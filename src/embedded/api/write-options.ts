@@ -64,7 +64,7 @@ function managerOf({ query, userAgent }: WriteRequest): string {
   const named = query.get("fieldManager") ?? "";
   if (named !== "") return named;
   let name = "";
-  for (const one of (userAgent.split("/")[0] ?? "").normalize()) {
+  for (const one of userAgent.split("/")[0] ?? "") {
     if (!isPrintable(one)) continue;
     if (Buffer.byteLength(name + one) > maxManagerBytes) break;
     name += one;
