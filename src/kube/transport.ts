@@ -3,10 +3,11 @@
  *
  * Everything that goes wrong leaves as `KubeError`, except the caller's own signal, whose reason is thrown as it is.
  */
-import { Agent, type Dispatcher, request } from "undici";
+import { Agent, type Dispatcher } from "undici";
 import { errorText } from "../base/index.ts";
 import type { KubeConnection } from "./connection.ts";
 import { errorFromAnswer, KubeError } from "./error.ts";
+import { patientRequest } from "./patient-request.ts";
 
 const answerTimeoutMs = 30_000;
 
@@ -89,10 +90,9 @@ export class Transport {
     for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, value);
     const { token } = this.#connection;
     const bearer = typeof token === "function" ? await token() : token;
-    const answer = await request(url, {
+    const options = {
       dispatcher: this.#agent,
       method,
-      signal,
       bodyTimeout: bodyTimeoutMs,
       headers: {
         accept: "application/json",
@@ -101,7 +101,8 @@ export class Transport {
         ...(body === undefined ? {} : { "content-type": contentType }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    };
+    const answer = await patientRequest(url, options, signal);
     if (answer.statusCode >= 200 && answer.statusCode < 300) return answer;
     const retryAfter = answer.headers["retry-after"];
     throw errorFromAnswer(

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import { VirtualClock } from "../../src/base/index.ts";
+import { ResourceCache, resources } from "../../src/kube/index.ts";
 import { until } from "../support/until.ts";
 import { type Harness, startHarness } from "./api-support.ts";
 
@@ -110,5 +111,27 @@ test("a server that is closed during an outage does not come back", async () => 
     await api.server.close();
     await outage;
     assert.equal(await answers(api), false);
+  });
+});
+
+test("a client whose watches were given up as they opened lives through an outage", async () => {
+  await withServer(async (api, clock) => {
+    const giveUp = new AbortController();
+    const caches = [resources.nodes, resources.pods, resources.events, resources.configMaps].map(
+      (type) => new ResourceCache(api.client, type, { clock }),
+    );
+    const runs = caches.map((one) => one.run(giveUp.signal));
+    await Promise.all(caches.map((one) => one.synced));
+    // The requests of the watches are on their way, or about to be.
+    giveUp.abort();
+    await Promise.all(runs);
+    await api.client.list(resources.pods);
+    await over(api.server.outage(1_000), clock);
+    await until("the client is connected again", () =>
+      api.client.list(resources.pods).then(
+        () => true,
+        () => false,
+      ),
+    );
   });
 });
