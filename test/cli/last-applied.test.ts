@@ -35,7 +35,7 @@ test("a field that is applied no more goes, one that others have set stays, one 
 test("the annotation holds the object without itself, letter by letter as kubectl writes it", () => {
   const once = withLastApplied(configMap({ b: "<1>", a: "x&y" }));
   const text = once.metadata.annotations?.[LAST_APPLIED] ?? "";
-  // From kubectl 1.36 apply of the same ConfigMap.
+  // From kubectl 1.35 apply of the same ConfigMap.
   const want =
     '{"apiVersion":"v1","data":{"a":"x\\u0026y","b":"\\u003c1\\u003e"},"kind":"ConfigMap","metadata":{"annotations":{},"name":"a","namespace":"default"}}\n';
   assert.equal(text, want);
