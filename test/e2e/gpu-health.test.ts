@@ -197,3 +197,20 @@ test("a snapshot is there while the kubelet is away, with what it told last", as
     assert.deepEqual(meanwhile, [allocations, gpus]);
   });
 });
+
+test("an agent that outlives a reboot of its node knows it by the boot id", async (t) => {
+  await withCluster(t, { objects: sliced }, async (cluster) => {
+    await cluster.settle();
+    await raise(cluster, 1, 48);
+    await cluster.offers("nvidia.com/gpu", 4);
+    await cluster.node().kubelet.restart();
+    await cluster.kubeletShows("nvidia.com/gpu", 4);
+    const { driver, kubelet } = cluster.node();
+    await kubelet.reboot(() => driver.reboot());
+    await cluster.kubeletShows("nvidia.com/gpu", 8);
+    await cluster.eventMatches(
+      "node-a",
+      /^GpuHealthy: GPU 1 \S+ is healthy again after XID 48: the node was rebooted$/,
+    );
+  });
+});
