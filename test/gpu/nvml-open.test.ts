@@ -171,10 +171,19 @@ describe("a GPU that is not as it should be", () => {
     assert.equal((await driver.list()).length, 2);
   });
 
+  test("is in the list although a call about it fails once", async (t) => {
+    const node = await mockNode(t, { models: [a100, h100] });
+    for (const symbol of ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetUUID", "nvmlDeviceGetName"]) {
+      const driver = await driverOver(t, node);
+      await node.fail({ symbol, gpu: 0, code: 999 });
+      assert.equal((await driver.list()).length, 2, symbol);
+    }
+  });
+
   test("is left out when a call about it fails, and is there again when it does not", async (t) => {
     const node = await mockNode(t, { models: [a100, h100] });
     const driver = await driverOver(t, node);
-    await node.fail({ symbol: "nvmlDeviceGetPciInfo_v3", gpu: 1, code: 14 });
+    await node.fail({ symbol: "nvmlDeviceGetPciInfo_v3", gpu: 1, times: 2, code: 14 });
     assert.deepEqual(
       (await driver.list()).map(({ index }) => index),
       [0],

@@ -217,18 +217,29 @@ export class LibraryDriver implements NvmlDriver {
     const findings = closed.map(closedGpuFinding);
     const gpus: Gpu[] = [];
     for (const one of open) {
-      try {
-        const { gpu, facts } = await this.#readSteady(one);
-        gpus.push(gpu);
-        findings.push(...gpuFindings(gpu, facts, this.driverVersion));
-      } catch (error) {
-        // One bad GPU must not hide the others.
-        if (!(error instanceof DriverError)) throw error;
-        findings.push(unreadGpuFinding(one, error));
+      const read = await this.#readTwice(one);
+      if (read instanceof DriverError) {
+        findings.push(unreadGpuFinding(one, read));
+        continue;
       }
+      gpus.push(read.gpu);
+      findings.push(...gpuFindings(read.gpu, read.facts, this.driverVersion));
     }
     this.#gpuFindings = findings;
     return gpus;
+  }
+
+  /**
+   * One bad GPU must not hide the others, so what is wrong with it is an answer. A call that fails once may not fail
+   * twice, and a GPU must not vanish from the list for a moment.
+   */
+  async #readTwice(gpu: OpenGpu): Promise<ReadGpu | DriverError> {
+    try {
+      return await this.#readSteady(gpu).catch(() => this.#readSteady(gpu));
+    } catch (error) {
+      if (error instanceof DriverError) return error;
+      throw error;
+    }
   }
 
   #readSteady(gpu: OpenGpu): Promise<ReadGpu> {

@@ -171,7 +171,13 @@ export class Session {
         : { ...known, open: known.open.filter((one) => one.uuid !== uuid) };
   }
 
+  /** What fails once may not fail twice, and a GPU must not vanish from the list for a moment. */
   async #open(index: number): Promise<OpenGpu | ClosedGpu> {
+    const first = await this.#tryOpen(index);
+    return "handle" in first ? first : this.#tryOpen(index);
+  }
+
+  async #tryOpen(index: number): Promise<OpenGpu | ClosedGpu> {
     const out = Buffer.alloc(8);
     const result = await this.tryLong("nvmlDeviceGetHandleByIndex_v2", undefined, index, out);
     if (result !== success) return { index, uuid: this.#uuids.get(index), result };
