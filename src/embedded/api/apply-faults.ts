@@ -60,6 +60,6 @@ function entryFault(entry: Json, rule: "set" | KeyedList): string {
   if (rule === "set") return "associative list without keys has an element that's an invalid type";
   if (entry === null) return "associative list with keys may not have a null element";
   if (!isObject(entry)) return "associative list with keys may not have non-map elements";
-  const missing = [...rule.keys].sort().find((key) => (entry[key] ?? rule.defaults[key]) === undefined) ?? "";
+  const missing = rule.keys.find((key) => (entry[key] ?? rule.defaults[key]) === undefined) ?? "";
   return `associative list with keys has an element that omits key field ${JSON.stringify(missing)} (and doesn't have default value)`;
 }

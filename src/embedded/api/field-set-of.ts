@@ -10,13 +10,13 @@ import type { FieldSchema, KeyedList, ListRule } from "./managed-fields-schema.t
 export function entryElement(entry: Json, rule: "set" | KeyedList): string | undefined {
   if (rule === "set") return isObject(entry) || isList(entry) ? undefined : `v:${JSON.stringify(entry)}`;
   if (!isObject(entry)) return undefined;
-  const keys: Record<string, Json> = {};
-  for (const key of [...rule.keys].sort()) {
+  let text = "";
+  for (const key of rule.keys) {
     const value = (Object.hasOwn(entry, key) ? entry[key] : undefined) ?? rule.defaults[key];
     if (value === undefined || isObject(value) || isList(value)) return undefined;
-    keys[key] = value;
+    text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${JSON.stringify(value)}`;
   }
-  return `k:${JSON.stringify(keys)}`;
+  return `k:{${text}}`;
 }
 
 /** The entries of a list by element; `undefined` when the list counts as one value: its rule says so, or two are alike. */

@@ -12,6 +12,7 @@ import type { ApiType } from "./types.ts";
 export type ListRule = "atomic" | "set" | KeyedList;
 
 export interface KeyedList {
+  /** In alphabetical order, as they stand in a set of fields. */
   readonly keys: readonly string[];
   /** What a key that an entry leaves out counts as. */
   readonly defaults: JsonObject;
@@ -61,7 +62,7 @@ function fieldIn(fields: Fields, name: string): FieldSchema | undefined {
 }
 
 function keyed(keys: string, own: Fields = {}, defaults: JsonObject = {}): FieldSchema {
-  return structure(own, { keys: keys.split(" "), defaults });
+  return structure(own, { keys: keys.split(" ").sort(), defaults });
 }
 
 /** Entries told apart by their keys, each owned as a whole. */
@@ -176,7 +177,7 @@ function customListRule(node: JsonObject): ListRule {
     const value = valueAt(node, "items", "properties", key, "default");
     return value === undefined ? [] : [[key, value] as const];
   });
-  return { keys: keys.map(String), defaults: Object.fromEntries(defaults) };
+  return { keys: keys.map(String).sort(), defaults: Object.fromEntries(defaults) };
 }
 
 const podTemplate: JsonObject = { metadata: {}, spec: { containers: null } };
