@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Node, resources } from "../../src/kube/index.ts";
 import { until } from "../support/until.ts";
-import { template, withRig } from "./controllers-rig.ts";
+import { setSpec, template, withRig } from "./controllers-rig.ts";
 
 test("a daemon set follows the nodes: new ones, taints, and those that go", async (t) => {
   await withRig(t, async (rig) => {
@@ -86,5 +86,34 @@ test("a daemon's pod that fails is replaced, the second time after a pause", asy
     await rig.rest();
     assert.ok(!(await rig.names()).includes(second));
     assert.equal((await rig.events("FailedDaemonPod")).length, 2);
+  });
+});
+
+test("pods of a node that is gone for good are replaced, those of one that comes back stay", async (t) => {
+  await withRig(t, async (rig) => {
+    const node = (name: string): Node => ({ apiVersion: "v1", kind: "Node", metadata: { name }, spec: {} });
+    for (const name of ["a", "b"]) await rig.client.create(resources.nodes, node(name));
+    rig.start();
+    await rig.apply("apps/v1", "ReplicaSet", "web", setSpec(2));
+    const [onA, onB] = await rig.pods();
+    assert.ok(onA && onB);
+    for (const [pod, name] of [[onA, "a"] as const, [onB, "b"] as const]) {
+      const binding = { apiVersion: "v1", kind: "Binding", metadata: { name: pod.metadata.name }, target: { name } };
+      await rig.client.createSubresource(resources.pods, pod.metadata, "binding", binding);
+    }
+    for (const name of ["a", "b"]) await rig.client.delete(resources.nodes, { name });
+    await rig.rest();
+    await rig.clock.advance(30_000);
+    await rig.rest();
+    await rig.client.create(resources.nodes, node("b"));
+    await rig.rest();
+    assert.equal((await rig.names()).length, 2);
+    await rig.clock.advance(11_000);
+    await rig.rest();
+    const names = await rig.names();
+    assert.deepEqual(
+      [names.length, names.includes(onA.metadata.name), names.includes(onB.metadata.name)],
+      [2, false, true],
+    );
   });
 });

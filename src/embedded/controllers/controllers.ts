@@ -10,6 +10,7 @@ import { type Caches, makeCaches } from "./caches.ts";
 import { DaemonSetController } from "./daemon-set-controller.ts";
 import { DeploymentController } from "./deployment-controller.ts";
 import { JobController } from "./job-controller.ts";
+import { LostPodsController } from "./lost-pods.ts";
 import { ReplicaSetController } from "./replica-set-controller.ts";
 import type { Controller } from "./worker.ts";
 
@@ -40,6 +41,7 @@ export class Controllers {
       new JobController(context),
       new DaemonSetController(context),
       new BudgetController(context),
+      new LostPodsController(context),
     ];
   }
 

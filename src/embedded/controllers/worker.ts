@@ -94,7 +94,8 @@ export function keyOf({ metadata }: KubeObject): string {
   return keyIn(metadata.namespace, metadata.name);
 }
 
-function keyIn(namespace: string | undefined, name: string): string {
+/** Names the object of this name in this namespace, or in none. */
+export function keyIn(namespace: string | undefined, name: string): string {
   return `${namespace ?? ""}/${name}`;
 }
 
