@@ -98,6 +98,31 @@ export interface XidEvent {
   readonly computeInstanceId: number | undefined;
 }
 
+/** The NVLink fabric that a GPU belongs to: which cluster, and which clique of GPUs in it can reach each other. */
+export interface GpuFabric {
+  /** Lower case, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`. */
+  readonly clusterUuid: string;
+  readonly cliqueId: number;
+}
+
+/** The hypervisor's driver below a vGPU guest, for example `460.16` of branch `r460_00`. */
+export interface VgpuHost {
+  readonly driverVersion: string;
+  readonly driverBranch: string;
+}
+
+/** What driver and machine tell of a node beside the state of its GPUs; changes rarely. */
+export interface NodeFacts {
+  /** The newest CUDA version the driver supports, `12.4`; `undefined` when it does not tell. */
+  readonly cudaVersion: string | undefined;
+  /** PCI class code by GPU UUID, `030200` for a 3D controller; GPUs of which the kernel tells none are left out. */
+  readonly pciClasses: ReadonlyMap<string, string>;
+  /** By UUID of each GPU that is attached to a fabric. */
+  readonly fabrics: ReadonlyMap<string, GpuFabric>;
+  /** `none` on a node without vGPU, `undefined` when the PCI configuration space cannot be read. */
+  readonly vgpuHost: VgpuHost | "none" | undefined;
+}
+
 /** NVML's return codes as far as callers tell them apart. */
 export type NvmlCode =
   | "invalid-argument"
@@ -151,6 +176,8 @@ export interface GpuDriver {
   list(): Promise<readonly Gpu[]>;
   /** One GPU as it is now, without a look at the others; `undefined` when `list` would leave it out. */
   gpu(gpuUuid: string): Promise<Gpu | undefined>;
+  /** What there is to tell of the node beside its GPUs; what cannot be read is left out of it. */
+  nodeFacts(): Promise<NodeFacts>;
   /** Processes with memory on the GPU, whole or cut. */
   processes(gpuUuid: string): Promise<readonly GpuProcess[]>;
   /** The link between two different GPUs of the node. */

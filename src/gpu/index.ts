@@ -15,12 +15,15 @@ export {
   DriverError,
   type Gpu,
   type GpuDriver,
+  type GpuFabric,
   type GpuInstance,
   type GpuLink,
   type GpuProcess,
   type MigMode,
+  type NodeFacts,
   type NvmlCode,
   type PciAddress,
+  type VgpuHost,
   type XidEvent,
 } from "./driver.ts";
 export { fits, freePlacements, type LayoutFault, layoutFault, placedName, remainingCapacity } from "./geometry.ts";

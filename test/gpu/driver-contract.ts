@@ -99,6 +99,13 @@ function lookingTests(onDriver: OnDriver): void {
     assert.equal(await driver.gpu(nowhere), undefined);
   });
 
+  onDriver("tells the CUDA version, the PCI class of each GPU and no hypervisor", async (driver) => {
+    const { cudaVersion, pciClasses, vgpuHost } = await driver.nodeFacts();
+    assert.match(cudaVersion ?? "", /^[0-9]+\.[0-9]+$/);
+    for (const { uuid } of await driver.list()) assert.match(pciClasses.get(uuid) ?? "", /^030[02]00$/);
+    assert.equal(vgpuHost, "none");
+  });
+
   onDriver("says that a GPU without profiles has no MIG mode, and the other way round", async (driver) => {
     for (const gpu of await driver.list()) assert.equal(gpu.profiles.length > 0, gpu.mig !== undefined);
   });

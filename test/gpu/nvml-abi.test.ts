@@ -28,6 +28,7 @@ const rows: readonly Measured[] = [
   { name: "nvmlMemory_v2_t", size: 40, tag: 0x02000028, offsets: [0, 8, 16, 24, 32] },
   { name: "nvmlProcessInfo_t", size: 24, offsets: [0, 8, 16, 20] },
   { name: "nvmlEventData_t", size: 32, offsets: [0, 8, 16, 24, 28] },
+  { name: "nvmlGpuFabricInfo_t", size: 28, offsets: [0, 16, 20, 24] },
   { name: "nvmlGpuInstancePlacement_t", size: 8, offsets: [0, 4] },
   { name: "nvmlGpuInstanceInfo_t", size: 24, offsets: [0, 8, 12, 16, 20] },
   { name: "nvmlComputeInstanceInfo_t", size: 32, offsets: [0, 8, 16, 20, 24, 28] },

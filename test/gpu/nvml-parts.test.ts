@@ -6,6 +6,7 @@ import { sysfsBusId } from "../../src/gpu/nvml/facts.ts";
 import { resetCommand } from "../../src/gpu/nvml/gpu-reset.ts";
 import { originIn } from "../../src/gpu/nvml/host-processes.ts";
 import { Gate, Turns } from "../../src/gpu/nvml/lock.ts";
+import { fabricIn, vgpuHostIn } from "../../src/gpu/nvml/node-facts.ts";
 import { processesIn } from "../../src/gpu/nvml/processes.ts";
 
 const uid = "0f6c2a34-7d1b-4e55-9f01-3c2b1a0d9e8f";
@@ -165,4 +166,61 @@ describe("who may use the library", () => {
     await second;
     assert.deepEqual(seen, ["b", "a1", "a2"]);
   });
+});
+
+describe("a PCI configuration space tells the hypervisor below a vGPU", () => {
+  /** A space whose only capability holds these bytes behind its number and the end of the list. */
+  const space = (capability: readonly number[], id = 0x09): Buffer => {
+    const config = Buffer.alloc(256);
+    config.writeUInt8(0x10, 0x06);
+    config.writeUInt8(0x68, 0x34);
+    config.set([id, 0, 3 + capability.length, ...capability], 0x68);
+    return config;
+  };
+  const version = [...Buffer.from("460.16\0\0\0\0r460_00\0\0\0", "latin1")];
+  const signature = [0x56, 0x46];
+  const record = (id: number, bytes: readonly number[]): readonly number[] => [id, bytes.length + 2, ...bytes];
+  const rows = [
+    { name: "no capabilities", config: Buffer.alloc(256), want: "none" },
+    { name: "another capability", config: space([0, 0], 0x05), want: "none" },
+    { name: "a vendor capability without the letters", config: space([0x4d, 0x53]), want: "none" },
+    {
+      name: "the version is the first record",
+      config: space([...signature, ...record(0, version)]),
+      want: { driverVersion: "460.16", driverBranch: "r460_00" },
+    },
+    {
+      name: "other records come first",
+      config: space([...signature, ...record(2, [9]), ...record(1, []), ...record(0, version)]),
+      want: { driverVersion: "460.16", driverBranch: "r460_00" },
+    },
+    { name: "no version record", config: space([...signature, ...record(3, [1])]), want: undefined },
+    { name: "a record of no length", config: space([...signature, 1, 0, 0]), want: undefined },
+    { name: "only what everybody may read", config: Buffer.alloc(64), want: undefined },
+    { name: "nothing", config: undefined, want: undefined },
+  ];
+  for (const { name, config, want } of rows) test(name, () => assert.deepEqual(vgpuHostIn(config), want));
+
+  test("any bytes are read to an end", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 256, maxLength: 256 }), (bytes) => {
+        vgpuHostIn(Buffer.from(bytes));
+      }),
+    );
+  });
+});
+
+test("a GPU has a fabric once it has been let into one", () => {
+  const cluster = "7b968a6dc8aa45e19e07e1e51be99c31";
+  const info = (state: number, status: number, id = cluster): Buffer => {
+    const memory = Buffer.alloc(28);
+    memory.write(id, "hex");
+    memory.writeUInt32LE(status, 16);
+    memory.writeUInt32LE(5, 20);
+    memory.writeUInt8(state, 24);
+    return memory;
+  };
+  const clusterUuid = "7b968a6d-c8aa-45e1-9e07-e1e51be99c31";
+  assert.deepEqual(fabricIn(info(3, 0)), { clusterUuid, cliqueId: 5 });
+  for (const other of [info(2, 0), info(3, 999), info(3, 0, "00".repeat(16))]) assert.equal(fabricIn(other), undefined);
 });

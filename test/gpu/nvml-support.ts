@@ -14,6 +14,7 @@ export const after470 = [
   "nvmlDeviceGetComputeRunningProcesses_v3",
   "nvmlDeviceGetGraphicsRunningProcesses_v3",
   "nvmlDeviceGetMPSComputeRunningProcesses_v3",
+  "nvmlDeviceGetGpuFabricInfo",
   "nvmlDeviceGetGpuInstanceProfileInfoV",
   "nvmlGpuInstanceGetComputeInstanceProfileInfoV",
   "nvmlGpuInstanceGetComputeInstancePossiblePlacements",

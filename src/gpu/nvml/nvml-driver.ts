@@ -15,6 +15,7 @@ import {
   type GpuLink,
   type GpuProcess,
   type MigMode,
+  type NodeFacts,
   type XidEvent,
 } from "../driver.ts";
 import type { Placement } from "../model.ts";
@@ -35,6 +36,7 @@ import {
   destroyGpuInstance,
 } from "./mig-changes.ts";
 import { changeMigMode, migModeOf } from "./mig-mode.ts";
+import { nodeFactsOf, type SeatedGpu } from "./node-facts.ts";
 import { callError, nvmlCodeOf, success } from "./return-codes.ts";
 import type { OpenGpu, Session } from "./session.ts";
 import type { SymbolName } from "./symbols.ts";
@@ -118,6 +120,14 @@ export class LibraryDriver implements NvmlDriver {
 
   findings(): readonly Finding[] {
     return [...this.#parts.libraryFindings, ...this.#gpuFindings];
+  }
+
+  nodeFacts(): Promise<NodeFacts> {
+    return this.#gate.shared(async () => {
+      const { open } = await this.#session.gpus();
+      const seated = open.flatMap((gpu) => this.#maybeSeated(gpu));
+      return nodeFactsOf(this.#session, seated, this.#parts.root);
+    });
   }
 
   processes(gpuUuid: string): Promise<readonly GpuProcess[]> {
@@ -280,6 +290,16 @@ export class LibraryDriver implements NvmlDriver {
     });
     this.#facts.set(gpu, facts);
     return facts;
+  }
+
+  /** A GPU that cannot be read is told of by `list`. */
+  #maybeSeated(gpu: OpenGpu): readonly SeatedGpu[] {
+    try {
+      return [{ gpu, busId: this.#factsOf(gpu).pci.busId }];
+    } catch (error) {
+      if (error instanceof DriverError) return [];
+      throw error;
+    }
   }
 
   #placeOf(gpu: OpenGpu): ChangePlace {

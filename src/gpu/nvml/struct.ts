@@ -6,7 +6,7 @@
 import { TrancheError } from "../../base/index.ts";
 
 /** `text` fields are `char[length]`, cut at the first zero byte. */
-export type FieldType = "u32" | "u64" | "pointer" | { readonly text: number };
+export type FieldType = "u8" | "u32" | "u64" | "pointer" | { readonly text: number };
 
 export class Struct<Field extends string> {
   /** As nvml.h names it. */
@@ -43,6 +43,10 @@ export class Struct<Field extends string> {
     return memory;
   }
 
+  u8(memory: Buffer, field: Field, index = 0): number {
+    return memory.readUInt8(this.#at(field, index));
+  }
+
   u32(memory: Buffer, field: Field, index = 0): number {
     return memory.readUInt32LE(this.#at(field, index));
   }
@@ -70,6 +74,7 @@ export function textIn(memory: Buffer): string {
 
 function shapeOf(type: FieldType): readonly [size: number, alignment: number] {
   if (typeof type === "object") return [type.text, 1];
+  if (type === "u8") return [1, 1];
   return type === "u32" ? [4, 4] : [8, 8];
 }
 

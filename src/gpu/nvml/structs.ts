@@ -51,6 +51,14 @@ export const eventData = new Struct("nvmlEventData_t", [
   ["computeInstanceId", "u32"],
 ]);
 
+/** The struct of the call without a version; `clusterUuid` is 16 bytes, not a text. */
+export const gpuFabricInfo = new Struct("nvmlGpuFabricInfo_t", [
+  ["clusterUuid", { text: 16 }],
+  ["status", "u32"],
+  ["cliqueId", "u32"],
+  ["state", "u8"],
+]);
+
 export const placement = new Struct("nvmlGpuInstancePlacement_t", [
   ["start", "u32"],
   ["size", "u32"],
@@ -191,6 +199,7 @@ export const structs: readonly Struct<string>[] = [
   memoryInfoV2,
   processInfo,
   eventData,
+  gpuFabricInfo,
   placement,
   gpuInstanceInfo,
   computeInstanceInfo,

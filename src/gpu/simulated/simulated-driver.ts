@@ -14,6 +14,7 @@ import {
   type GpuLink,
   type GpuProcess,
   type MigMode,
+  type NodeFacts,
   type XidEvent,
 } from "../driver.ts";
 import { simulatedGpuUuid } from "../mig-uuid.ts";
@@ -21,9 +22,10 @@ import type { GpuModel, Placement } from "../model.ts";
 import { XidFeed } from "../xid-feed.ts";
 import { CallLedger, type DriverMethod, type InjectedFault } from "./call-ledger.ts";
 import { CudaNoDeviceError } from "./cuda-error.ts";
+import { cudaVersionOf } from "./cuda-version.ts";
 import type { SimulatedProcess } from "./gpu-memory.ts";
 import { SimulatedGpu } from "./simulated-gpu.ts";
-import { linkBetween } from "./topology.ts";
+import { linkBetween, pciClassOf } from "./topology.ts";
 
 export interface SimulatedDriverOptions {
   /** Tells the UUIDs of one node from those of another; usually the node's name. */
@@ -104,6 +106,16 @@ export class SimulatedDriver implements GpuDriver {
   async gpu(gpuUuid: string): Promise<Gpu | undefined> {
     this.#ledger.note("gpu", gpuUuid);
     return this.#gpus.find((gpu) => gpu.uuid === gpuUuid && !gpu.lost)?.snapshot();
+  }
+
+  async nodeFacts(): Promise<NodeFacts> {
+    this.#ledger.note("nodeFacts", undefined);
+    return {
+      cudaVersion: cudaVersionOf(this.driverVersion),
+      pciClasses: new Map(this.#gpus.map((gpu) => [gpu.uuid, pciClassOf(gpu.seat.model)])),
+      fabrics: new Map(),
+      vgpuHost: "none",
+    };
   }
 
   async processes(gpuUuid: string): Promise<readonly GpuProcess[]> {

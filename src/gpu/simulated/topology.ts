@@ -28,6 +28,11 @@ export function pciAddressOf(model: GpuModel, index: number): PciAddress {
   };
 }
 
+/** `030000` for boards that drive displays, which are made for workstations and desks, `030200` for all others. */
+export function pciClassOf({ nvmlName }: GpuModel): string {
+  return /GeForce|RTX (?!PRO .*Server)/.test(nvmlName) ? "030000" : "030200";
+}
+
 /** The NUMA node of the GPU at `index` of `count` GPUs: up to four sit on one socket, more on two. */
 export function numaNodeOf(index: number, count: number): number {
   return Math.floor(index / Math.max(4, Math.ceil(count / 2)));

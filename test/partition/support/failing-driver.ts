@@ -7,6 +7,7 @@ import {
   type GpuDriver,
   type GpuInstance,
   type MigMode,
+  type NodeFacts,
   type Placement,
 } from "../../../src/gpu/index.ts";
 
@@ -36,6 +37,10 @@ export class FailingDriver implements GpuDriver {
 
   list(): Promise<readonly Gpu[]> {
     return this.#inner.list();
+  }
+
+  nodeFacts(): Promise<NodeFacts> {
+    return this.#inner.nodeFacts();
   }
 
   gpu(gpuUuid: string): Promise<Gpu | undefined> {
