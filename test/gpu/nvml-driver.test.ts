@@ -5,6 +5,8 @@ import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { catalogue, DriverError, type NvmlDriver } from "../../src/gpu/index.ts";
+import { loadLibrary } from "../../src/gpu/nvml/native.ts";
+import { gpuInstanceHandle, Session } from "../../src/gpu/nvml/session.ts";
 import type { MockNode } from "../fixtures/mocknvml/mock-node.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { until } from "../support/until.ts";
@@ -167,8 +169,8 @@ describe("a reset", () => {
     const driver = await driverOver(t, node);
     assert.equal((await driver.list())[0]?.mig?.current, true);
     await run(process.execPath, ["-e", switchOff, JSON.stringify({ ...pathsOf(node), uuid })]);
-    assert.equal((await driver.list())[0]?.mig?.current, false);
     assert.deepEqual(await driver.processes(uuid), []);
+    assert.equal((await driver.list())[0]?.mig?.current, false);
   });
 });
 
@@ -216,6 +218,30 @@ describe("compute instances", () => {
     const device = await driver.createComputeInstance(uuid, made.id, 7);
     assert.equal(device.profile, "1g.20gb");
     assert.deepEqual(await driver.list(), await driver.list());
+  });
+
+  test("of a profile that only others use are seen", async (t) => {
+    const node = await mockNode(t, { models: [h100] });
+    const driver = await driverOver(t, node);
+    const [uuid = ""] = node.uuids;
+    await migOn(driver, uuid);
+    const { smiProfileId } = profile(h100, "1g.10gb");
+    const made = await driver.createGpuInstance(uuid, smiProfileId, { start: 0, size: 1 });
+    assert.equal(made.profile.computeInstanceProfiles.at(-1)?.smiProfileId, 0);
+    // Through the library itself, as another tool would, with the REV1 profile that stands beside the plain one.
+    const library = await loadLibrary([node.libraryPath]);
+    assert.ok("functions" in library);
+    const session = new Session(library);
+    assert.equal(await session.initialise(), 0);
+    const out = Buffer.alloc(8);
+    const { handle } = await session.gpu("nvmlDeviceGetUUID", uuid);
+    session.call("nvmlDeviceGetGpuInstanceById", uuid, handle, made.id, out);
+    session.call("nvmlGpuInstanceCreateComputeInstance", uuid, gpuInstanceHandle(out), 7, Buffer.alloc(8));
+    await session.shutDown();
+    const [gpu] = await driver.list();
+    assert.partialDeepStrictEqual(gpu?.instances[0]?.computeInstances, [
+      { profile: "1g.10gb", placement: { start: 0 } },
+    ]);
   });
 
   test("are placed by the numbers of the board, whichever way it counts its instances", async (t) => {

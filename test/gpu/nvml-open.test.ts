@@ -108,6 +108,16 @@ describe("a library of an older branch", () => {
     assert.deepEqual(gpu?.profiles.map(({ name }) => name).sort(), names.toSorted());
   });
 
+  test("that tells no profiles works with those of the catalogue, as far as it knows them", async (t) => {
+    const hidden = ["nvmlDeviceGetGpuInstanceProfileInfoV", "nvmlDeviceGetGpuInstanceProfileInfo"];
+    const fewer = withoutProfile(a100, "1g.5gb+me");
+    const node = await mockNode(t, { models: [fewer], hidden });
+    const driver = await driverOver(t, node);
+    const { instances } = await cutWhole(driver, node, "3g.20gb");
+    assert.equal(instances.length, 1);
+    assert.deepEqual(codes(driver.findings()), ["nvml-functions-missing"]);
+  });
+
   test("of 535, which knows the second version of the profile struct only, tells the same profiles", async (t) => {
     const driver = await driverOver(t, await mockNode(t, { models: [h100], driverVersion: "535.216.03" }));
     const [gpu] = await driver.list();
@@ -274,6 +284,11 @@ function withProfile(one: GpuModel, name: string, change: (profile: Profile) => 
   if (one.mig === undefined) return one;
   const profiles = one.mig.profiles.map((each) => (each.name === name ? change(each) : each));
   return { ...one, mig: { ...one.mig, profiles } };
+}
+
+function withoutProfile(one: GpuModel, name: string): GpuModel {
+  if (one.mig === undefined) return one;
+  return { ...one, mig: { ...one.mig, profiles: one.mig.profiles.filter((each) => each.name !== name) } };
 }
 
 function codes(findings: readonly { readonly code: string }[]): readonly string[] {

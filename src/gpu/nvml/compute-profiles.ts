@@ -31,6 +31,9 @@ const enumeratorBound = 16;
 /** NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED, the only one there is. */
 const sharedEngines = 0;
 
+/** NVML_GPU_INSTANCE_PROFILE_1_SLICE_REV2 */
+const doubleMemory = 9;
+
 interface ProfileCall {
   readonly symbol: "nvmlGpuInstanceGetComputeInstanceProfileInfoV" | "nvmlGpuInstanceGetComputeInstanceProfileInfo";
   readonly struct: Struct<ComputeInstanceProfileField>;
@@ -50,25 +53,38 @@ interface Told {
   readonly multiprocessors: number;
 }
 
+/** What the hardware tells of the compute instances that a GPU instance can hold. */
+export interface ToldComputeProfiles {
+  /** One for each width, narrow to wide. */
+  readonly profiles: readonly ComputeInstanceProfile[];
+  /** Ids of all of them: instances that others created may have any. */
+  readonly ids: readonly number[];
+}
+
 /**
- * The compute instance profiles that the hardware tells of a standing GPU instance, narrow to wide; those of `profile`
- * where it tells of none.
+ * The compute instance profiles that the hardware tells of a standing GPU instance; those of `profile` where it tells
+ * of none.
  *
- * Of two with one width the one that has all multiprocessors of the GPU instance counts when it is full width (on
- * H100 the double-memory 1g wants REV1), else the first: REV1 beside every 1c is the same again.
+ * Of several with one width the first counts, at full width the first that has all multiprocessors of the GPU
+ * instance: beside a plain 1c some drivers list REV1 with the same figures. The double-memory 1g (REV2) is the
+ * exception, its own is the last (REV1 on H100 and GH200).
  */
 export function toldComputeProfiles(
   session: Session,
   gpuUuid: string,
   instance: GpuInstanceHandle,
   profile: MigProfile,
-): readonly ComputeInstanceProfile[] {
+): ToldComputeProfiles {
   const told = readAll(session, gpuUuid, instance);
-  if (told.length === 0) return profile.computeInstanceProfiles;
+  if (told.length === 0) {
+    const profiles = profile.computeInstanceProfiles;
+    return { profiles, ids: profiles.map(({ smiProfileId }) => smiProfileId) };
+  }
   const widths = [...new Set(told.map(({ computeSlices }) => computeSlices))].toSorted((a, b) => a - b);
-  return widths.flatMap((width) => {
+  const profiles = widths.flatMap((width) => {
     const same = told.filter(({ computeSlices }) => computeSlices === width);
-    const whole = same.find(({ multiprocessors }) => multiprocessors === profile.multiprocessors);
+    const full = same.filter(({ multiprocessors }) => multiprocessors === profile.multiprocessors);
+    const whole = profile.nvmlProfileId === doubleMemory ? full.at(-1) : full[0];
     const chosen = (width === profile.computeSlices ? whole : undefined) ?? same[0];
     if (chosen === undefined) return [];
     const catalogued = profile.computeInstanceProfiles.find((one) => one.computeSlices === width);
@@ -81,6 +97,7 @@ export function toldComputeProfiles(
       startsOf(width, profile.computeSlices);
     return [{ ...chosen, name: nameOf(profile.name, width, profile.computeSlices), starts, size: width }];
   });
+  return { profiles, ids: told.map(({ smiProfileId }) => smiProfileId) };
 }
 
 /** The compute instance profiles that a GPU instance of `slices` compute slices has by rule. */

@@ -27,7 +27,7 @@ export class GpuFacts {
   /** Whether the hardware told the profiles; else they are what the catalogue says of this driver. */
   readonly profilesTold: boolean;
   #profiles: readonly MigProfile[];
-  readonly #learnt = new Set<number>();
+  readonly #computeIds = new Map<number, readonly number[]>();
 
   constructor(session: Session, gpu: OpenGpu, { root, driverVersion, migCapable }: FactsRequest) {
     this.uuid = gpu.uuid;
@@ -54,16 +54,24 @@ export class GpuFacts {
   }
 
   /** The profile with this id, its compute instance profiles read off a GPU instance of it once. */
-  withComputeProfiles(session: Session, smiProfileId: number, instance: GpuInstanceHandle): MigProfile | undefined {
+  withComputeProfiles(session: Session, smiProfileId: number, instance: GpuInstanceHandle): LearntProfile | undefined {
     const profile = this.#profiles.find((one) => one.smiProfileId === smiProfileId);
-    if (profile === undefined || this.#learnt.has(smiProfileId)) return profile;
-    this.#learnt.add(smiProfileId);
-    const computeInstanceProfiles = toldComputeProfiles(session, this.uuid, instance, profile);
-    if (sameComputeProfiles(computeInstanceProfiles, profile.computeInstanceProfiles)) return profile;
-    const learnt = { ...profile, computeInstanceProfiles };
+    if (profile === undefined) return undefined;
+    const known = this.#computeIds.get(smiProfileId);
+    if (known !== undefined) return { profile, computeIds: known };
+    const { profiles, ids } = toldComputeProfiles(session, this.uuid, instance, profile);
+    this.#computeIds.set(smiProfileId, ids);
+    if (sameComputeProfiles(profiles, profile.computeInstanceProfiles)) return { profile, computeIds: ids };
+    const learnt = { ...profile, computeInstanceProfiles: profiles };
     this.#profiles = this.#profiles.map((one) => (one === profile ? learnt : one));
-    return learnt;
+    return { profile: learnt, computeIds: ids };
   }
+}
+
+/** A profile, and the ids that compute instances in it can have. */
+export interface LearntProfile {
+  readonly profile: MigProfile;
+  readonly computeIds: readonly number[];
 }
 
 export interface FactsRequest {

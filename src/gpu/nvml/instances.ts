@@ -5,7 +5,7 @@
 import { instanceMemoryMiB } from "../catalogue.ts";
 import type { ComputeInstance, GpuInstance } from "../driver.ts";
 import type { MigProfile } from "../model.ts";
-import type { GpuFacts } from "./facts.ts";
+import type { GpuFacts, LearntProfile } from "./facts.ts";
 import type { Argument } from "./native.ts";
 import { callError, invalidArgument, noPermission, notFound, notSupported, success } from "./return-codes.ts";
 import {
@@ -54,14 +54,15 @@ export function gpuInstanceOf(
 ): GpuInstance | undefined {
   const info = gpuInstanceInfo.allocate();
   if (!answered(session, gpu, "nvmlGpuInstanceGetInfo", handle, info)) return undefined;
-  const profile = facts.withComputeProfiles(session, gpuInstanceInfo.u32(info, "profileId"), handle);
-  if (profile === undefined) return undefined;
+  const learnt = facts.withComputeProfiles(session, gpuInstanceInfo.u32(info, "profileId"), handle);
+  if (learnt === undefined) return undefined;
+  const { profile } = learnt;
   return {
     id: gpuInstanceInfo.u32(info, "id"),
     profile,
     placement: { start: gpuInstanceInfo.u32(info, "start"), size: gpuInstanceInfo.u32(info, "size") },
     memoryMiB: instanceMemoryMiB(profile),
-    computeInstances: computeInstancesOf(session, gpu, handle, profile),
+    computeInstances: computeInstancesOf(session, gpu, handle, learnt),
   };
 }
 
@@ -108,14 +109,14 @@ function computeInstancesOf(
   session: Session,
   gpu: OpenGpu,
   instance: GpuInstanceHandle,
-  profile: MigProfile,
+  { profile, computeIds }: LearntProfile,
 ): readonly ComputeInstance[] {
   const found: ComputeInstance[] = [];
-  for (const { smiProfileId, maxInstances } of profile.computeInstanceProfiles) {
+  for (const id of computeIds) {
     const symbol = "nvmlGpuInstanceGetComputeInstances";
-    const room = Buffer.alloc(8 * Math.max(handleRoom, maxInstances));
+    const room = Buffer.alloc(8 * handleRoom);
     const count = Buffer.alloc(4);
-    if (!answered(session, gpu, symbol, instance, smiProfileId, room, count)) continue;
+    if (!answered(session, gpu, symbol, instance, id, room, count)) continue;
     for (let index = 0; index < count.readUInt32LE(); index++) {
       const handle = computeInstanceHandle(room, index);
       const one = computeInstanceOf(session, gpu, { handle, profile });
