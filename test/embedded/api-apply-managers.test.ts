@@ -40,6 +40,15 @@ test("an update that changes nothing leaves every time as it was", () => {
   assert.equal(afterUpdate(before, entry("a", "Update", {}), { changed: {}, removed: {} }), before);
 });
 
+test("who only removes fields keeps the time of its last change", () => {
+  const both: FieldSet = { "f:spec": { "f:replicas": {}, "f:paused": {} } };
+  const by = { ...entry("a", "Update", {}), time: "2026-02-02T00:00:00Z" };
+  const timeAfter = (changed: FieldSet, removed: FieldSet): string | undefined =>
+    afterUpdate([entry("a", "Update", both)], by, { changed, removed })[0]?.time;
+  assert.equal(timeAfter({}, paused), time);
+  assert.equal(timeAfter(replicas, paused), by.time);
+});
+
 test("an applier and an updater of one name are two owners", () => {
   const before = [entry("a", "Apply", paused)];
   const after = afterUpdate(before, entry("a", "Update", {}), { changed: replicas, removed: {} });
