@@ -33,7 +33,8 @@ export class DaemonSetController implements Controller {
     worker.followOwned(pods, "DaemonSet", (pod) => selecting(inNamespace(daemonSets, pod.metadata.namespace), pod));
     worker.followOwned(revisions, "DaemonSet", () => []);
     nodes.onChange((change) => {
-      if (mattersToDaemons(change)) for (const set of daemonSets.items()) worker.queue.add(keyOf(set));
+      const sets = daemonSets.items();
+      if (sets.length > 0 && mattersToDaemons(change)) for (const set of sets) worker.queue.add(keyOf(set));
     });
     this.#worker = worker;
   }
