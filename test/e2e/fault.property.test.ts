@@ -32,6 +32,8 @@ const workloads = [
   { name: "shares", replicas: 2, resource: SHARE },
 ] as const;
 const SINGLE_PODS = 2;
+/** On a busy machine, and with clients that wait longer after each outage. */
+const DEADLINE_MS = 30_000;
 
 const fleet: readonly KubeObject[] = [
   nodeManifest("node-a", "A100-80GB:2", { "nvidia.com/mig.config": "small" }),
@@ -111,10 +113,11 @@ async function play(cluster: TestCluster, actions: readonly Action[]): Promise<v
 /** Waits until workloads have their pods and nothing is going on. */
 async function rested(cluster: TestCluster): Promise<void> {
   for (const { name, replicas } of workloads) {
-    await until(`${name} has its pods`, async () => {
+    const isThere = async (): Promise<boolean> => {
       const running = (await allPods(cluster)).filter((one) => one.status?.phase === "Running");
       return running.filter((one) => one.metadata.labels?.["app"] === name).length === replicas;
-    });
+    };
+    await until(`${name} has its pods`, isThere, DEADLINE_MS);
   }
   await cluster.settle();
 }
