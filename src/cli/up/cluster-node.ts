@@ -38,7 +38,7 @@ export interface Keeping {
 /** How often an agent is asked whether it has had its first turn. */
 const AGENT_POLL_MS = 5;
 
-/** Lives from `startKubelet` to `stopKubelet`; the agent runs from `startAgent` to `stopAgent`. */
+/** Lives from `switchOn` and `startKubelet` to `stopKubelet`; the agent runs from `startAgent` to `stopAgent`. */
 export class ClusterNode {
   readonly name: string;
   readonly driver: SimulatedDriver;
@@ -73,13 +73,14 @@ export class ClusterNode {
     return this.#agent;
   }
 
-  /**
-   * Switches the machine on: its GPUs are cut as they were, then the kubelet serves its sockets and begins to register the
-   * node. Throws when the sockets or the machine's file cannot be made.
-   */
-  async startKubelet(): Promise<void> {
+  /** Switches the machine on: its GPUs are cut as they were, and it is written down. Throws when that cannot be done. */
+  async switchOn(): Promise<void> {
     await this.#machineFile?.boot(this.#options.keeping?.before);
-    await this.kubelet.start();
+  }
+
+  /** Serves the kubelet's sockets and begins to register the node; throws when the sockets cannot be made. */
+  startKubelet(): Promise<void> {
+    return this.kubelet.start();
   }
 
   /** Starts the agent; pods of an earlier run are let in when it has had its first turn. */

@@ -12,6 +12,7 @@ import { ensureObject } from "./apply.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { startFinding, startKeptApi } from "./kept-api.ts";
 import { writeKubeconfigFile } from "./kubeconfig-file.ts";
+import { keepHeapLean } from "./lean-heap.ts";
 import type { SimulatedNode } from "./nodes.ts";
 import { placedNodes } from "./placed-nodes.ts";
 import type { StateDir } from "./state-dir.ts";
@@ -57,6 +58,7 @@ interface Ending {
 
 /** Starts the API server and the nodes' kubelets. What stands in the way is a finding, and nothing stays behind. */
 export async function startCluster(options: ClusterOptions): Promise<Outcome<Cluster>> {
+  keepHeapLean(options.nodes.length);
   const ending: Ending = { closers: [() => options.stateDir.release()], lost: [] };
   try {
     const built = await build(options, ending);
@@ -92,8 +94,10 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
     const { name, gpus } = node;
     const rootDirectory = stateDir.nodeRoot(ordinal);
     const placed = new ClusterNode({ name, ordinal, gpus, rootDirectory, keeping, api: client, clock, log });
-    await ensureObject(client, resources.nodes, nodeObject(node));
     closers.push(() => placed.stopKubelet());
+    // In this order, so that whoever is killed in between leaves no node without a machine.
+    await placed.switchOn();
+    await ensureObject(client, resources.nodes, nodeObject(node));
     await placed.startKubelet();
     nodes.push(placed);
   }

@@ -13,7 +13,7 @@ import { type Cluster, startCluster } from "./cluster.ts";
 import type { Declared } from "./declared.ts";
 import { LiveView } from "./live/view.ts";
 import { inUserFiles } from "./places.ts";
-import { prepare } from "./prepare.ts";
+import { type Prepared, prepare } from "./prepare.ts";
 import { findingProgress, followProgress } from "./progress.ts";
 import { settle } from "./settle.ts";
 import { openStateDir } from "./state-dir.ts";
@@ -46,11 +46,13 @@ export async function up(options: UpOptions): Promise<number> {
   const opened = await openStateDir(options.stateDir);
   if (!opened.ok) return refuse(options, opened.findings);
   const stateDir = opened.value;
-  const prepared = await prepare({ files: options.files, nodes: options.nodes, kept: stateDir.kept });
-  if (!prepared.ok) {
-    await stateDir.release();
-    return refuse(options, prepared.findings);
+  let prepared: Prepared | undefined;
+  try {
+    prepared = await prepare({ files: options.files, nodes: options.nodes, kept: stateDir.kept });
+  } finally {
+    if (prepared?.ok !== true) await stateDir.release();
   }
+  if (!prepared.ok) return refuse(options, prepared.findings);
   const { declared } = prepared;
   const findings = [...opened.findings, ...prepared.findings];
   const { output, port, kubeconfig, log, clock = systemClock } = options;
