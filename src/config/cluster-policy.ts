@@ -79,6 +79,7 @@ export function readClusterPolicy(
     migStrategy: readMigStrategy(reader, spec["mig"]),
     migManager: readMigManager(reader, spec["migManager"]),
     devicePlugin: readDevicePlugin(reader, spec["devicePlugin"]),
+    gfd: readGfd(reader, spec["gfd"]),
     cdiEnabled: readCdi(reader, spec["cdi"]),
     place: placeOf([]),
   };
@@ -153,6 +154,15 @@ function readDevicePlugin(reader: FieldReader, value: unknown): ClusterPolicyCon
     configDefault: readString(reader, [...path, "config", "default"], config["default"]) || undefined,
     env: readEnv(reader, [...path, "env"], operand["env"]),
     mpsRoot: readString(reader, [...path, "mps", "root"], mps["root"]) || "/run/nvidia/mps",
+  };
+}
+
+function readGfd(reader: FieldReader, value: unknown): ClusterPolicyConfig["gfd"] {
+  const path = ["spec", "gfd"];
+  const operand = section(reader, path, { value, known: operandFields });
+  return {
+    enabled: readBoolean(reader, [...path, "enabled"], operand["enabled"]) ?? true,
+    env: readEnv(reader, [...path, "env"], operand["env"]),
   };
 }
 

@@ -8,7 +8,14 @@ import { type FieldReader, orList, readBoolean, readString } from "./field-reade
 import { parseGoDuration } from "./go-duration.ts";
 import type { FieldPath } from "./places.ts";
 import { type Field, structFields } from "./struct-fields.ts";
-import type { AllocationPolicy, DeviceIdStrategy, DeviceListStrategy, MigStrategy, PluginFlags } from "./types.ts";
+import type {
+  AllocationPolicy,
+  DeviceIdStrategy,
+  DeviceListStrategy,
+  FeatureFlags,
+  MigStrategy,
+  PluginFlags,
+} from "./types.ts";
 
 export const migStrategies: readonly MigStrategy[] = ["none", "single", "mixed"];
 export const deviceListStrategies: readonly DeviceListStrategy[] = [
@@ -52,17 +59,23 @@ const homes = new Map([
   ...gfdFlags.map((name) => [name.toLowerCase(), "`flags.gfd`"] as const),
 ]);
 
-/** Reads `flags` with `flags.plugin`; `flags.gfd` is only checked. */
+/** Reads `flags` with `flags.plugin` and `flags.gfd`. */
 export function readDevicePluginFlags(reader: FieldReader, field: Field | undefined): PluginFlags {
   if (field === undefined) return {};
   const fields = structFields(reader, field.path, field.value, { names: sharedFlags, elsewhere: homes });
   const plugin = section(reader, fields.get("plugin"), pluginFlags);
-  checkGfd(reader, section(reader, fields.get("gfd"), gfdFlags));
-  read(reader, fields.get("useNodeFeatureAPI"), readBoolean);
-  return withoutUndefined({ ...readSharedFlags(reader, fields), ...readPluginFlags(reader, plugin) });
+  const gfd = withoutUndefined<FeatureFlags>({
+    useNodeFeatureApi: read(reader, fields.get("useNodeFeatureAPI"), readBoolean),
+    ...readGfdFlags(reader, section(reader, fields.get("gfd"), gfdFlags)),
+  });
+  return withoutUndefined<PluginFlags>({
+    ...readSharedFlags(reader, fields),
+    ...readPluginFlags(reader, plugin),
+    gfd: Object.keys(gfd).length === 0 ? undefined : gfd,
+  });
 }
 
-function readSharedFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>): PossibleFlags {
+function readSharedFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>): Possible<PluginFlags> {
   return {
     migStrategy: choice(reader, fields.get("migStrategy"), {
       allowed: migStrategies,
@@ -82,7 +95,7 @@ function readSharedFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>
   };
 }
 
-function readPluginFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>): PossibleFlags {
+function readPluginFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>): Possible<PluginFlags> {
   return {
     passDeviceSpecs: read(reader, fields.get("passDeviceSpecs"), readBoolean),
     deviceListStrategy: readDeviceListStrategy(reader, fields.get("deviceListStrategy")),
@@ -100,11 +113,16 @@ function readPluginFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>
   };
 }
 
-function checkGfd(reader: FieldReader, fields: ReadonlyMap<string, Field>): void {
-  for (const name of ["oneshot", "noTimestamp"]) read(reader, fields.get(name), readBoolean);
-  for (const name of ["outputFile", "machineTypeFile"]) read(reader, fields.get(name), readString);
+/** `oneshot` and `sleepInterval` are only checked: labels follow what they tell of, at once and for ever. */
+function readGfdFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>): Possible<FeatureFlags> {
+  read(reader, fields.get("oneshot"), readBoolean);
   const interval = fields.get("sleepInterval");
   if (interval !== undefined) checkDuration(reader, interval);
+  return {
+    noTimestamp: read(reader, fields.get("noTimestamp"), readBoolean),
+    outputFile: read(reader, fields.get("outputFile"), readString),
+    machineTypeFile: read(reader, fields.get("machineTypeFile"), readString),
+  };
 }
 
 /** A bare number counts nanoseconds; `infinite` is a word of NVIDIA's. */
@@ -191,8 +209,8 @@ function section(reader: FieldReader, field: Field | undefined, names: readonly 
   return field === undefined ? new Map() : structFields(reader, field.path, field.value, { names, elsewhere: homes });
 }
 
-type PossibleFlags = { readonly [Name in keyof PluginFlags]: PluginFlags[Name] | undefined };
+type Possible<T> = { readonly [Name in keyof T]: T[Name] | undefined };
 
-function withoutUndefined(flags: PossibleFlags): PluginFlags {
-  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)) as PluginFlags;
+function withoutUndefined<T extends object>(flags: Possible<T>): T {
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)) as T;
 }

@@ -11,7 +11,7 @@ import {
   migStrategies,
 } from "./device-plugin-flags.ts";
 import { orList } from "./field-reader.ts";
-import type { DeviceListStrategy, EffectiveFlags, PluginFlags } from "./types.ts";
+import type { DeviceListStrategy, EffectiveFlags, FeatureFlags, PluginFlags } from "./types.ts";
 
 export interface MergedFlags {
   readonly flags: EffectiveFlags;
@@ -77,6 +77,32 @@ export function effectiveFlags(
         standard: "distributed",
       },
     ),
+  };
+  return { flags, findings: merge.findings };
+}
+
+/**
+ * The flags of feature discovery that apply. It has the variables of its own container, which begin with `GFD_` (NVIDIA
+ * k8s-device-plugin cmd/gpu-feature-discovery/main.go).
+ */
+export function effectiveFeatureFlags(
+  file: FeatureFlags | undefined,
+  env: ReadonlyMap<string, string>,
+): { readonly flags: Required<FeatureFlags>; readonly findings: readonly Finding[] } {
+  const merge = merger(env, () => undefined);
+  const flags: Required<FeatureFlags> = {
+    useNodeFeatureApi: merge.truth(
+      ["GFD_USE_NODE_FEATURE_API", "USE_NODE_FEATURE_API"],
+      file?.useNodeFeatureApi,
+      "true",
+    ),
+    noTimestamp: merge.truth(["GFD_NO_TIMESTAMP"], file?.noTimestamp, "false"),
+    outputFile: merge.text(
+      ["GFD_OUTPUT_FILE"],
+      file?.outputFile,
+      "/etc/kubernetes/node-feature-discovery/features.d/gfd",
+    ),
+    machineTypeFile: merge.text(["GFD_MACHINE_TYPE_FILE"], file?.machineTypeFile, "/sys/class/dmi/id/product_name"),
   };
   return { flags, findings: merge.findings };
 }

@@ -3,7 +3,7 @@ export { devicePluginEnvironment, readClusterPolicy } from "./cluster-policy.ts"
 export { deviceFilterOf } from "./device-filter.ts";
 export { parseDevicePluginConfig } from "./device-plugin.ts";
 export { parseDeviceRef } from "./device-refs.ts";
-export { effectiveFlags, type MergedFlags, type VariablePlace } from "./effective-flags.ts";
+export { effectiveFeatureFlags, effectiveFlags, type MergedFlags, type VariablePlace } from "./effective-flags.ts";
 export { type ExportedMigFile, exportedMigFile } from "./exported.ts";
 export { generatedMigConfigs } from "./generated.ts";
 export { type GoDuration, parseGoDuration } from "./go-duration.ts";
@@ -30,6 +30,7 @@ export type {
   DevicePluginConfig,
   DeviceRef,
   EffectiveFlags,
+  FeatureFlags,
   Manifest,
   MigConfig,
   MigConfigEntry,

@@ -64,10 +64,22 @@ export interface PluginFlags {
   readonly nvidiaCtkPath?: string;
   readonly containerDriverRoot?: string;
   readonly sharedDevicesAllocationPolicy?: AllocationPolicy;
+  readonly gfd?: FeatureFlags;
+}
+
+/** What feature discovery alone reads of `flags`, in `flags.gfd` or beside it. */
+export interface FeatureFlags {
+  /** False: labels go through a file that Node Feature Discovery reads. */
+  readonly useNodeFeatureApi?: boolean;
+  readonly noTimestamp?: boolean;
+  /** The file for Node Feature Discovery. */
+  readonly outputFile?: string;
+  /** The file that tells the machine's product name. */
+  readonly machineTypeFile?: string;
 }
 
 /** The flags that apply once environment, file and built-in defaults are merged. */
-export type EffectiveFlags = Required<PluginFlags>;
+export type EffectiveFlags = Required<Omit<PluginFlags, "gfd">>;
 
 /** Which device a `devices` list names (NVIDIA k8s-device-plugin api/config/v1/replicas.go). */
 export type DeviceRef =
@@ -137,6 +149,8 @@ export interface ClusterPolicyConfig {
     /** Host directory of MPS pipes and logs. */
     readonly mpsRoot: string;
   };
+  /** Feature discovery: whether the node is labelled, and the environment set in the policy. */
+  readonly gfd: { readonly enabled: boolean; readonly env: ReadonlyMap<string, string> };
   readonly cdiEnabled: boolean;
   readonly place: Place;
 }

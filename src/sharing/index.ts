@@ -2,8 +2,9 @@
 export { type AllocateRequest, allocate, type CdiExtra, controlNodes } from "./allocate.ts";
 export { isolationOf, isReplica } from "./isolation.ts";
 export { linkScore } from "./link-score.ts";
-export { type MigMinors, parseMigMinors } from "./node-device.ts";
+export { type MigMinors, type NodeDevice, type NodeDevices, nodeDevices, parseMigMinors } from "./node-device.ts";
 export { type NodeOffers, type OffersRequest, offers } from "./offers.ts";
+export { firstMatch, gpuResource, migResource } from "./pattern.ts";
 export { type PreferredAllocationRequest, preferredAllocation } from "./preferred.ts";
 export { capacity, shareFindings } from "./shares.ts";
 export type { AllocateAnswer, Device, Isolation, Offer, PairScore, SharingSettings } from "./types.ts";

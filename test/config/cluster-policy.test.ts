@@ -40,6 +40,7 @@ describe("ClusterPolicy", () => {
         env: new Map(),
         mpsRoot: "/run/nvidia/mps",
       },
+      gfd: { enabled: true, env: new Map() },
       cdiEnabled: true,
       place: { file: "policy.yaml", line: 1, column: 1 },
     });

@@ -310,6 +310,7 @@ describe("values", () => {
       nvidiaCtkPath: "/ctk",
       containerDriverRoot: "/root",
       sharedDevicesAllocationPolicy: "packed",
+      gfd: { useNodeFeatureApi: true, noTimestamp: true, outputFile: "/a", machineTypeFile: "/b" },
     });
   });
 

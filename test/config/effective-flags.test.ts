@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { effectiveFlags, type PluginFlags } from "../../src/config/index.ts";
+import { effectiveFeatureFlags, effectiveFlags, type FeatureFlags, type PluginFlags } from "../../src/config/index.ts";
 
 const defaults = {
   migStrategy: "none",
@@ -140,4 +140,44 @@ describe("flags are those of environment, file and defaults, in this order", () 
     assert.equal(findings[0]?.remedy, "use none, single or mixed");
     assert.deepEqual(findings[0]?.place, place);
   });
+});
+
+describe("effectiveFeatureFlags", () => {
+  const defaults: Required<FeatureFlags> = {
+    useNodeFeatureApi: true,
+    noTimestamp: false,
+    outputFile: "/etc/kubernetes/node-feature-discovery/features.d/gfd",
+    machineTypeFile: "/sys/class/dmi/id/product_name",
+  };
+  const rows: readonly {
+    readonly name: string;
+    readonly file?: FeatureFlags;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly want: FeatureFlags;
+  }[] = [
+    { name: "nothing set", want: {} },
+    {
+      name: "the file counts",
+      file: { noTimestamp: true, outputFile: "/a" },
+      want: { noTimestamp: true, outputFile: "/a" },
+    },
+    {
+      name: "its own variables overrule it",
+      file: { noTimestamp: true },
+      env: { GFD_NO_TIMESTAMP: "false" },
+      want: {},
+    },
+    { name: "a variable of the plugin does not", env: { NO_TIMESTAMP: "true" }, want: {} },
+    {
+      name: "the first name of two counts",
+      env: { USE_NODE_FEATURE_API: "true", GFD_USE_NODE_FEATURE_API: "false" },
+      want: { useNodeFeatureApi: false },
+    },
+  ];
+  for (const { name, file, env = {}, want } of rows) {
+    test(name, () => {
+      const { flags } = effectiveFeatureFlags(file, new Map(Object.entries(env)));
+      assert.deepEqual(flags, { ...defaults, ...want });
+    });
+  }
 });

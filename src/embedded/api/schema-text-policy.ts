@@ -14,12 +14,19 @@ export const policyTypes: TypeTable = {
       dcgmExporter: "object The metrics exporter; not acted on.",
       devicePlugin: "DevicePluginConfig How GPUs and slices are offered to the kubelet.",
       driver: "object The driver container; not acted on.",
-      gfd: "object Feature discovery; not acted on.",
+      gfd: "GPUFeatureDiscoveryConfig Labels of nodes that tell of their GPUs.",
       mig: "MIGConfig How MIG slices are named.",
       migManager: "MIGManagerConfig Which MIG layouts nodes can have.",
       operator: "object The operator itself; not acted on.",
       toolkit: "object The container toolkit; not acted on.",
       validator: "object The validator; not acted on.",
+    },
+  },
+  GPUFeatureDiscoveryConfig: {
+    about: "Labels of nodes that tell of their GPUs.",
+    fields: {
+      enabled: "boolean Whether nodes are labelled; default true.",
+      env: "EnvVar[] Environment of feature discovery, which overrules flags.gfd of its config.",
     },
   },
   MIGConfig: {
