@@ -163,7 +163,7 @@ export class NodeAgent {
       migLabel,
       migConfig,
       pluginConfig,
-      findings: [...findings, ...this.#host.findings()],
+      findings: [...findings, ...this.#health.problems(), ...this.#health.illnesses(), ...this.#host.findings()],
     };
   }
 
@@ -181,7 +181,7 @@ export class NodeAgent {
         } catch (error) {
           if (signal.aborted) break;
           log.warn({ node, error: errorText(error) }, "turn broken off");
-          this.#turn = { ...this.#turn, findings: [this.#broken(error), ...this.#health.illnesses()] };
+          this.#turn = { ...this.#turn, findings: [this.#broken(error)] };
           waitMs = RETRY_MS;
         }
         this.#busy = false;
@@ -223,18 +223,18 @@ export class NodeAgent {
       withheld: change.withheld,
     });
     const confirmed = await this.#offering.confirmed();
-    const findings = [...desired.findings, ...change.findings, ...offered.findings, ...health.problems()];
+    const findings = [...desired.findings, ...change.findings, ...offered.findings];
     if (!confirmed) findings.push(this.#unconfirmed());
     if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(this.#mpsNotRun());
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await this.#writer.writeState(registered, migConfig?.state);
-    await this.#writer.writeFindings(inputs.node, findings);
+    await this.#writer.writeFindings(inputs.node, [...findings, ...health.problems()]);
     await this.#events.tell();
     // For the next error: who holds what it concerns.
     await this.#holders.allocations();
     return {
-      findings: [...findings, ...health.illnesses()],
+      findings,
       migLabel: inputs.node.metadata.labels?.[MIG_CONFIG_LABEL],
       migConfig,
       pluginConfig: desired.pluginConfigName,
@@ -244,9 +244,8 @@ export class NodeAgent {
 
   /** The driver has not answered since the agent started: there is nothing to decide upon, and nothing to offer. */
   async #withoutDriver(registered: Node): Promise<TurnResult> {
-    const findings = this.#health.problems();
-    await this.#writer.writeFindings(registered, findings);
-    return { ...this.#turn, findings, retryInMs: RETRY_MS };
+    await this.#writer.writeFindings(registered, this.#health.problems());
+    return { ...this.#turn, findings: [], retryInMs: RETRY_MS };
   }
 
   /** The kubelet hears of it at once, however long the turn under way may take; the next turn sees to the rest. */
@@ -310,6 +309,7 @@ function earlier(one: number | undefined, other: number | undefined): number | u
 }
 
 interface TurnResult {
+  /** All but those about the health of driver and GPUs, which a snapshot takes as they are at its moment. */
   readonly findings: readonly Finding[];
   readonly migLabel: string | undefined;
   readonly migConfig: { readonly name: string; readonly state: MigConfigState } | undefined;

@@ -26,7 +26,7 @@ test("a node whose kubelet stopped is given up, its pods go when their time is o
   const key = "node.kubernetes.io/unreachable";
   const brief: Toleration = { key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 20 };
   const objects = [...nodes, podOn("node-b", "brief", [brief]), podOn("node-b", "patient"), podOn("node-a", "other")];
-  await withCluster(t, { objects, clock: fastClock(50) }, async (cluster) => {
+  await withCluster(t, { objects, clock: fastClock(25) }, async (cluster) => {
     await cluster.podsBecome("Running", "brief", "patient", "other");
     await cluster.node("node-b").kubelet.stop();
     const lost = await until("node-b is given up", async () => {
@@ -85,11 +85,11 @@ test("a taint NoExecute of one's own evicts at once those that do not tolerate i
 });
 
 test("an outage of the API server is nobody's silence", async (t) => {
-  await withCluster(t, { objects: nodes, clock: fastClock(50) }, async (cluster) => {
+  await withCluster(t, { objects: nodes, clock: fastClock(25) }, async (cluster) => {
     await cluster.settle();
     const { api } = cluster.cluster;
     const lease = () => cluster.client.get(resources.leases, { namespace: "kube-node-lease", name: "node-a" });
-    await api.outage(120_000);
+    await api.outage(70_000);
     const before = await until("the server answers", () => lease().catch(() => undefined));
     await until("the kubelet is back", async () => {
       const now = await lease().catch(() => undefined);
