@@ -1,11 +1,13 @@
 /** `tranche up` on a terminal: the `script` of util-linux gives it one of its own. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type PtyScreen, screenOf } from "../support/pty-screen.ts";
+import { runTranche } from "../support/run-up.ts";
 import { everythingBelow, temporaryDirectory } from "../support/temporary.ts";
 import { until } from "../support/until.ts";
 
@@ -89,6 +91,25 @@ for (const { name, keys } of ways) {
     assert.deepEqual(await everythingBelow(session.directory), []);
   });
 }
+
+test("the view lives through faults and through an outage of the API server", async (t) => {
+  const stateDir = join(await temporaryDirectory(t), "state");
+  const fault = async (...args: readonly string[]): Promise<void> => {
+    const run = await runTranche(["fault", ...args, "--state-dir", stateDir]);
+    assert.equal(run.code, 0, run.progress);
+  };
+  const session = await onTerminal(t, `${program} up -f ${quickStart} --state-dir ${stateDir}`);
+  await shows(session, /8 of 8 pods running/);
+  // It takes faults once it has settled.
+  await until("it takes faults", () => existsSync(join(stateDir, "control.sock")));
+  await fault("api-outage", "500ms");
+  await shows(session, /fault: the API server at \S+ refuses connections for 500ms/);
+  await shows(session, /namespace kube-system APIServerOutage: /);
+  await fault("gpu", "node-t4/0", "--xid", "79");
+  await shows(session, /^ {2}0 Tesla T4 .*gpu-unhealthy/m);
+  session.type("q");
+  assert.equal(await session.end(), 0, session.written());
+});
 
 test("a program that crashes gives the terminal back before it tells why", async (t) => {
   const source = [
