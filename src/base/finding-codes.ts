@@ -433,6 +433,25 @@ export const findingCodes = {
     severity: "warning",
     meaning: "GPUs are offered as MPS shares, but nobody runs the MPS control daemon that the containers look for.",
   },
+  "feature-labels-several-models": {
+    severity: "info",
+    meaning:
+      "A node has GPUs of several models and its labels `nvidia.com/gpu.*` can tell of one only: that which it has most of, whole GPUs before those that are cut.",
+  },
+  "feature-label-altered": {
+    severity: "info",
+    meaning:
+      "The value of a feature label is too long or ends with a sign, so Kubernetes would refuse it; it is shortened to what Kubernetes takes.",
+  },
+  "feature-labels-of-nfd": {
+    severity: "warning",
+    meaning:
+      "Node Feature Discovery already writes feature labels of GPUs on the node, so somebody else finds them out as well; these labels are left to it.",
+  },
+  "feature-file-not-written": {
+    severity: "error",
+    meaning: "The file through which Node Feature Discovery gets the feature labels of GPUs cannot be written.",
+  },
   "gpu-gone": { severity: "error", meaning: "The driver no longer lists a GPU that a config is about." },
   "kubelet-behind": {
     severity: "warning",

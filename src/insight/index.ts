@@ -1,5 +1,12 @@
 /** Findings, reports and explanations made from what the API and the nodes' agents tell. */
 export { distinctFindings } from "./distinct-findings.ts";
+export {
+  type FeatureLabels,
+  type FeatureLabelsRequest,
+  featureFileText,
+  featureLabels,
+} from "./feature-labels/feature-labels.ts";
+export { FEATURE_LABELS_ANNOTATION, type FeatureLabelPatch, featureLabelPatch } from "./feature-labels/label-patch.ts";
 export { podFindings } from "./pod-findings.ts";
 export { badEnds, type PodMessage, podMessage } from "./pod-state.ts";
 export {
