@@ -70,11 +70,6 @@ export class Faults {
     }
   }
 
-  /** Whether a fault is in force that ends by itself, or what it leads to is not told yet. */
-  get busy(): boolean {
-    return this.#tasks.size > 0;
-  }
-
   /** Ends what is not over yet, and waits for it. */
   async close(): Promise<void> {
     this.#closing.abort();
