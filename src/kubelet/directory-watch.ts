@@ -25,6 +25,11 @@ export class DirectoryWatch {
     this.#log = log;
   }
 
+  /** Whether it watches a directory, be it still the one at the path or not. */
+  get armed(): boolean {
+    return this.#watcher !== undefined;
+  }
+
   /** Watches, if it does not yet or if the directory is another one than it watches. */
   async arm(): Promise<void> {
     const identity = await fileIdentity(this.#directory);

@@ -182,7 +182,7 @@ export class DevicePluginHost {
       }),
     );
     // The directory may have been made by the first server that listened.
-    await this.#watch.arm();
+    if (!this.#watch.armed) await this.#watch.arm();
     return Math.min(passEveryMs, ...dueMs);
   }
 }
