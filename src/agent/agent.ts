@@ -6,10 +6,10 @@
  */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { type Clock, errorText, type Finding, finding, type Logger, TrancheError } from "../base/index.ts";
+import { type Clock, errorText, type Finding, type Logger } from "../base/index.ts";
 import type { GpuDriver } from "../gpu/index.ts";
 import type { MigConfigState, NodeSnapshot } from "../insight/index.ts";
-import { type KubeApi, KubeError, type Node } from "../kube/index.ts";
+import type { KubeApi, Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
 import { desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
@@ -21,6 +21,7 @@ import { NodeWriter } from "./node-writer.ts";
 import { Offering } from "./offering.ts";
 import { Repartition, type RepartitionResult } from "./repartition.ts";
 import { Trigger } from "./trigger.ts";
+import { kubeletBehind, mpsNotRun, turnBroken } from "./turn-findings.ts";
 import { UntoldEvents } from "./untold-events.ts";
 
 /** The longest time between two turns, so that a change made behind the agent's back is noticed. */
@@ -181,7 +182,7 @@ export class NodeAgent {
         } catch (error) {
           if (signal.aborted) break;
           log.warn({ node, error: errorText(error) }, "turn broken off");
-          this.#turn = { ...this.#turn, findings: [this.#broken(error)] };
+          this.#turn = { ...this.#turn, findings: [turnBroken(node, error)] };
           waitMs = RETRY_MS;
         }
         this.#busy = false;
@@ -200,6 +201,7 @@ export class NodeAgent {
   async #setRight(signal: AbortSignal): Promise<TurnResult> {
     const inputs = this.#inputs.read();
     if (inputs === undefined) return this.#turn;
+    const { node } = this.#options;
     const health = this.#health;
     health.noteBoot(inputs.node.status?.nodeInfo?.["bootID"]);
     const seen = await health.look();
@@ -214,7 +216,7 @@ export class NodeAgent {
       gpus,
       config: desired.pluginConfig,
       settings: desired.settings,
-      nodeName: this.#options.node,
+      nodeName: node,
     });
     await this.#offering.publish({
       offers: offered.offers,
@@ -224,8 +226,8 @@ export class NodeAgent {
     });
     const confirmed = await this.#offering.confirmed();
     const findings = [...desired.findings, ...change.findings, ...offered.findings];
-    if (!confirmed) findings.push(this.#unconfirmed());
-    if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(this.#mpsNotRun());
+    if (!confirmed) findings.push(kubeletBehind(node));
+    if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(mpsNotRun(node));
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await this.#writer.writeState(registered, migConfig?.state);
@@ -275,27 +277,6 @@ export class NodeAgent {
     this.#events.add("node", { reason: "Repartition", message, severity: "info" });
     void this.#events.tell();
   }
-
-  #mpsNotRun(): Finding {
-    const message = "the config shares GPUs by MPS, but the agent does not run the MPS control daemon yet";
-    const remedy = "run nvidia-cuda-mps-control for these resources on the node, or use timeSlicing";
-    return finding("mps-not-run", this.#subject(), message, { remedy });
-  }
-
-  #unconfirmed(): Finding {
-    return finding("kubelet-behind", this.#subject(), "the kubelet does not show what the node offers", {
-      remedy: "check that the kubelet runs and its device plugin directory is the one the agent uses",
-    });
-  }
-
-  #broken(error: unknown): Finding {
-    const remedy = "the agent tries again every second; check what it could not reach";
-    return finding(codeOf(error), this.#subject(), errorText(error), { remedy });
-  }
-
-  #subject(): Finding["subject"] {
-    return { kind: "node", name: this.#options.node };
-  }
 }
 
 /** Success is told only when the kubelet shows it too. */
@@ -315,9 +296,4 @@ interface TurnResult {
   readonly migConfig: { readonly name: string; readonly state: MigConfigState } | undefined;
   readonly pluginConfig: string | undefined;
   readonly retryInMs: number | undefined;
-}
-
-function codeOf(error: unknown): "api-unreachable" | "driver-unreachable" | "kubelet-unreachable" {
-  if (error instanceof KubeError) return "api-unreachable";
-  return error instanceof TrancheError && error.code === "driver-call" ? "driver-unreachable" : "kubelet-unreachable";
 }
