@@ -30,8 +30,14 @@ interface MetadataPatch {
 /**
  * What makes `node` have `wanted` and nothing else of what the agent wrote before. A label that a user set by hand under
  * one of these names gets the right value, as it does from Node Feature Discovery; other names are never touched.
+ *
+ * `written` names what the agent wrote last: `node` may be from before that, so those go whether they are seen or not.
  */
-export function featureLabelPatch(node: Node, wanted: ReadonlyMap<string, string>): FeatureLabelPatch {
+export function featureLabelPatch(
+  node: Node,
+  wanted: ReadonlyMap<string, string>,
+  written: readonly string[] = [],
+): FeatureLabelPatch {
   const { labels = {}, annotations = {} } = node.metadata;
   const ofNfd = new Set(
     Object.entries(annotations)
@@ -41,7 +47,8 @@ export function featureLabelPatch(node: Node, wanted: ReadonlyMap<string, string
   const before = namesIn(annotations[FEATURE_LABELS_ANNOTATION] ?? "");
   const own = [...wanted].filter(([name]) => !ofNfd.has(name));
   const ownNames = new Set(own.map(([name]) => name));
-  const gone = before.filter((name) => !ownNames.has(name) && !ofNfd.has(name) && labels[name] !== undefined);
+  const former = new Set([...written, ...before.filter((name) => labels[name] !== undefined)]);
+  const gone = [...former].filter((name) => !ownNames.has(name) && !ofNfd.has(name));
   const wrong = own.filter(([name, value]) => labels[name] !== value);
   const list = [...ownNames].sort().join(",");
   const isListed = (annotations[FEATURE_LABELS_ANNOTATION] ?? "") === list;
@@ -51,7 +58,9 @@ export function featureLabelPatch(node: Node, wanted: ReadonlyMap<string, string
   return {
     patch: isRight ? undefined : { metadata: { labels: labelChanges, annotations: listChange } },
     leftToNfd: [...wanted.keys()].filter((name) => ofNfd.has(name)),
-    replaced: wrong.filter(([name]) => labels[name] !== undefined && !before.includes(name)).map(([name]) => name),
+    replaced: wrong
+      .filter(([name]) => labels[name] !== undefined && ![...before, ...written].includes(name))
+      .map(([name]) => name),
   };
 }
 
