@@ -21,6 +21,7 @@ const modules: readonly { readonly rows: readonly BenchRow[] }[] = await Promise
   import("./api.ts"),
   import("./scheduler.ts"),
   import("./up.ts"),
+  import("./fleet.ts"),
 ]);
 const rows = modules
   .flatMap((module) => module.rows)
