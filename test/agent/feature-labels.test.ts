@@ -12,7 +12,7 @@ import {
 } from "../../src/agent/feature-labels.ts";
 import { silentLogger, VirtualClock } from "../../src/base/index.ts";
 import type { ClusterPolicyConfig, FeatureFlags, MigStrategy } from "../../src/config/index.ts";
-import { type Gpu, modelById, SimulatedDriver } from "../../src/gpu/index.ts";
+import { modelById, SimulatedDriver } from "../../src/gpu/index.ts";
 import { FEATURE_LABELS_ANNOTATION } from "../../src/insight/index.ts";
 import { KubeError, type Node } from "../../src/kube/index.ts";
 import { type ConfigParts, config, gpu, gpus, place, settings } from "../sharing/fixtures.ts";
@@ -27,6 +27,7 @@ class LabelledNode {
   /** The Node after each change, the newest last. */
   readonly versions: Node[];
   away = false;
+  #seen = 0;
   labeller: FeatureLabeller;
 
   constructor(labels: Texts = {}, own: Partial<FeatureLabelSettings> = {}) {
@@ -68,9 +69,10 @@ class LabelledNode {
     return this.node.metadata.labels ?? {};
   }
 
-  /** One turn, in which the agent sees the Node as it was `lag` changes ago. */
+  /** One turn, in which the agent sees the Node as it was `lag` changes ago, but never older than it saw it before. */
   update(parts: Partial<LabelledState>, lag = 0): ReturnType<FeatureLabeller["update"]> {
-    const node = this.versions.at(-1 - lag) ?? this.versions[0] ?? assert.fail();
+    this.#seen = Math.max(this.#seen, this.versions.length - 1 - lag);
+    const node = this.versions[this.#seen] ?? assert.fail();
     return this.labeller.update({ node, gpus: gpus(1), desired: desired({}), ...parts });
   }
 }
@@ -226,9 +228,7 @@ describe("labels in a file for Node Feature Discovery", () => {
 describe("whatever happened before", () => {
   const layouts = [undefined, "", "1g.10gb@0 1g.10gb@1", "2g.20gb@0 1g.10gb+me@2", "7g.80gb@0"];
   const step = fc.record({
-    gpus: fc
-      .array(fc.constantFrom(...layouts), { maxLength: 2 })
-      .map((all): readonly Gpu[] => all.map((layout, index) => gpu(index, layout))),
+    cut: fc.array(fc.constantFrom(...layouts), { maxLength: 2 }),
     strategy: fc.constantFrom<MigStrategy>("none", "single", "mixed"),
     share: fc.constantFrom<readonly string[]>([], ["gpu x4"], ["mig-1g.10gb x3"]),
     enabled: fc.boolean(),
@@ -242,12 +242,15 @@ describe("whatever happened before", () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
         const node = new LabelledNode({ zone: "a" });
         let last: Partial<LabelledState> = {};
-        for (const { gpus: now, strategy, share, enabled, lag, before } of steps) {
+        for (const { cut, strategy, share, enabled, lag, before } of steps) {
           // A new agent lists the Node before it looks at anything.
           if (before === "agent restarts") node.startAgent();
           if (before === "all labels deleted by hand") node.node.metadata.labels = { zone: "a" };
           node.away = before === "server is away";
-          last = { gpus: now, desired: desired({ strategy, share, policy: { enabled }, gfd: { noTimestamp: true } }) };
+          last = {
+            gpus: cut.map((layout, index) => gpu(index, layout)),
+            desired: desired({ strategy, share, policy: { enabled }, gfd: { noTimestamp: true } }),
+          };
           await node.update(last, before === "agent restarts" ? 0 : lag).catch((error: unknown) => {
             if (!(error instanceof KubeError)) throw error;
           });

@@ -53,7 +53,8 @@ export function featureLabelPatch(
   const list = [...ownNames].sort().join(",");
   const isListed = (annotations[FEATURE_LABELS_ANNOTATION] ?? "") === list;
   const labelChanges = Object.fromEntries([...wrong, ...gone.map((name) => [name, null] as const)]);
-  const listChange = isListed ? {} : { [FEATURE_LABELS_ANNOTATION]: list === "" ? null : list };
+  // With every change, also where the list looks right: `node` may be old, and no label may ever stand unlisted.
+  const listChange = { [FEATURE_LABELS_ANNOTATION]: list === "" ? null : list };
   const isRight = wrong.length === 0 && gone.length === 0 && isListed;
   return {
     patch: isRight ? undefined : { metadata: { labels: labelChanges, annotations: listChange } },
