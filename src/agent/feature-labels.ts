@@ -5,7 +5,15 @@
 import { type Clock, errorText, type Finding, finding, type Logger } from "../base/index.ts";
 import { effectiveFeatureFlags, type FeatureFlags } from "../config/index.ts";
 import { DriverError, type Gpu, type GpuDriver, type NodeFacts } from "../gpu/index.ts";
-import { type FeatureLabelsRequest, featureFileText, featureLabelPatch, featureLabels } from "../insight/index.ts";
+import {
+  FEATURE_LABELS_ANNOTATION,
+  type FeatureLabels,
+  type FeatureLabelsRequest,
+  featureFileText,
+  featureLabelPatch,
+  featureLabels,
+  TIMESTAMP_LABEL,
+} from "../insight/index.ts";
 import { type KubeApi, type Node, resources } from "../kube/index.ts";
 import type { DesiredState } from "./desired.ts";
 import { FeatureFile } from "./feature-file.ts";
@@ -49,8 +57,8 @@ export class FeatureLabeller {
   readonly #options: FeatureLabellerOptions;
   readonly #file = new FeatureFile();
   #facts: KnownFacts | undefined;
-  /** The labels without their time, and when they came to be so. */
-  #last: { readonly text: string; readonly sinceMs: number } | undefined;
+  /** The labels without their time, and since when they are so, in Unix seconds. */
+  #last: { readonly text: string; readonly timestamp: number } | undefined;
   /** Names that were written to the Node last. */
   #written: readonly string[] = [];
 
@@ -81,7 +89,7 @@ export class FeatureLabeller {
           flags.machineTypeFile === "" ? undefined : await this.#options.readMachineType(flags.machineTypeFile),
         timestamp: undefined,
       },
-      flags.noTimestamp,
+      flags.noTimestamp ? undefined : node,
     );
     const wantsFile = !flags.useNodeFeatureApi || this.#options.flags?.outputFile !== undefined;
     const path = wantsFile && flags.outputFile !== "" ? flags.outputFile : undefined;
@@ -96,13 +104,18 @@ export class FeatureLabeller {
     });
   }
 
-  /** Feature discovery's time is that of its start or last reload; here it is when the labels last changed. */
-  #labels(request: FeatureLabelsRequest, noTimestamp: boolean): ReturnType<typeof featureLabels> {
+  /**
+   * Feature discovery's time is that of its start or last reload; here it is when the labels last changed, which for an
+   * agent that starts anew on `node` may be long ago. Without a node there is no time.
+   */
+  #labels(request: FeatureLabelsRequest, node: Node | undefined): FeatureLabels {
     const made = featureLabels(request);
     const text = featureFileText(made.labels);
-    if (this.#last?.text !== text) this.#last = { text, sinceMs: this.#options.clock.now() };
-    if (noTimestamp) return made;
-    return featureLabels({ ...request, timestamp: Math.floor(this.#last.sinceMs / 1000) });
+    if (this.#last?.text !== text) {
+      const before = this.#last === undefined && node !== undefined ? timeOf(node, made.labels) : undefined;
+      this.#last = { text, timestamp: before ?? Math.floor(this.#options.clock.now() / 1000) };
+    }
+    return node === undefined ? made : featureLabels({ ...request, timestamp: this.#last.timestamp });
   }
 
   /** `undefined` while the driver has told nothing yet. */
@@ -159,4 +172,13 @@ export class FeatureLabeller {
     const evidence = { labels };
     return finding("feature-labels-of-nfd", { kind: "node", name: this.#options.node }, message, { remedy, evidence });
   }
+}
+
+/** Since when the Node has had exactly these labels, as an earlier agent wrote it there. */
+function timeOf({ metadata }: Node, labels: ReadonlyMap<string, string>): number | undefined {
+  const { labels: there = {}, annotations = {} } = metadata;
+  const isSame = [...labels].every(([name, value]) => there[name] === value);
+  const isOwn = annotations[FEATURE_LABELS_ANNOTATION]?.split(",").length === labels.size + 1;
+  const time = there[TIMESTAMP_LABEL] ?? "";
+  return isSame && isOwn && /^\d+$/.test(time) ? Number(time) : undefined;
 }

@@ -5,6 +5,7 @@ export {
   type FeatureLabelsRequest,
   featureFileText,
   featureLabels,
+  TIMESTAMP_LABEL,
 } from "./feature-labels/feature-labels.ts";
 export { FEATURE_LABELS_ANNOTATION, type FeatureLabelPatch, featureLabelPatch } from "./feature-labels/label-patch.ts";
 export { podFindings } from "./pod-findings.ts";

@@ -141,6 +141,18 @@ describe("labels on the Node", () => {
     assert.equal(node.labels["nvidia.com/gfd.timestamp"], "1724636319");
   });
 
+  test("an agent that starts anew finds the labels right, and keeps their time unless they are not", async () => {
+    const node = new LabelledNode();
+    await node.update({});
+    await node.clock.advance(3_600_000);
+    node.startAgent();
+    await node.update({});
+    assert.equal(node.versions.length, 2);
+    node.startAgent();
+    await node.update({ gpus: gpus(2) });
+    assert.equal(node.labels["nvidia.com/gfd.timestamp"], "1724636319");
+  });
+
   test("no time is written when none is wanted", async () => {
     const node = new LabelledNode();
     await node.update({});

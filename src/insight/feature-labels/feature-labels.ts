@@ -13,6 +13,9 @@ import { fitted } from "./label-text.ts";
 import { cliqueLabel, type LabelEntries, machineLabel, modeLabel, versionLabels, vgpuLabels } from "./node-labels.ts";
 import { gpuLabels, migLabels, modelGroups } from "./resource-labels.ts";
 
+/** Since when the labels hold, in Unix seconds. */
+export const TIMESTAMP_LABEL = "nvidia.com/gfd.timestamp";
+
 export interface FeatureLabelsRequest {
   readonly nodeName: string;
   readonly gpus: readonly Gpu[];
@@ -39,7 +42,7 @@ export function featureLabels(request: FeatureLabelsRequest): FeatureLabels {
   const subject: Subject = { kind: "node", name: nodeName };
   const devices = nodeDevices(gpus, new Map());
   const groups = modelGroups(devices);
-  const time: LabelEntries = timestamp === undefined ? [] : [["nvidia.com/gfd.timestamp", String(timestamp)]];
+  const time: LabelEntries = timestamp === undefined ? [] : [[TIMESTAMP_LABEL, String(timestamp)]];
   const entries = [...time, ...vgpuLabels(facts), ...(groups.length === 0 ? [] : gpuEntries(request))];
   // Later entries take the place of earlier ones.
   const sorted = [...new Map(entries)].sort(([a], [b]) => (a < b ? -1 : 1));
