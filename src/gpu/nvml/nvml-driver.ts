@@ -5,7 +5,7 @@
  * itself and shuts it down meanwhile, since nvidia-smi refuses to reset a GPU that any process, ours included, holds
  * open. Nothing that can change is remembered between two calls.
  */
-import type { Clock, Finding, Logger } from "../../base/index.ts";
+import { type Clock, errorText, type Finding, type Logger } from "../../base/index.ts";
 import {
   type ComputeInstance,
   DriverError,
@@ -219,7 +219,14 @@ export class LibraryDriver implements NvmlDriver {
 
   async close(): Promise<void> {
     await this.#events.stop();
-    await this.#gate.alone(() => this.#session.shutDown());
+    try {
+      await this.#gate.alone(() => this.#session.shutDown());
+    } catch (error) {
+      this.#parts.log.warn(
+        { error: errorText(error) },
+        "the NVML library is not shut down, the end of the process does it",
+      );
+    }
   }
 
   async #readAll(): Promise<readonly Gpu[]> {

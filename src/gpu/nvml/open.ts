@@ -37,7 +37,9 @@ const libraryDirectories: readonly string[] = [
 /**
  * A driver over the machine's NVML library; without a usable library or driver, the finding that says so.
  *
- * The caller closes it. Throws `DriverError` when the driver answers but does not tell its version. Only this function loads native code; importing it does not.
+ * The caller closes it. A process opens one: a reset needs the library shut down, and a second driver would keep it
+ * open. Throws `DriverError` when the driver answers but does not tell its version. Only this function loads native
+ * code; importing it does not.
  */
 export async function openNvmlDriver(options: NvmlDriverOptions): Promise<Outcome<NvmlDriver>> {
   const { libraryPath, root = "/", nvidiaSmi, log, clock } = options;

@@ -51,6 +51,7 @@ export class Session {
   #table: GpuTable | undefined;
   #generation = 0;
   #initialised = false;
+  #attempt: Promise<number> | undefined;
   readonly #uuids = new Map<number, string>();
 
   constructor(library: NativeLibrary) {
@@ -72,12 +73,15 @@ export class Session {
     return result;
   }
 
-  /** Ends the use of the library, which closes every device file; all handles and event sets are gone. */
+  /** Ends the use of the library, which closes every device file; all handles and event sets are gone then. */
   async shutDown(): Promise<void> {
     this.forget();
     this.#generation += 1;
+    if (!this.#initialised) return;
+    // Uses are counted: one that was not ended would keep the device files open for good.
+    const first = await this.tryLong("nvmlShutdown", undefined);
+    if (first !== success) await this.callLong("nvmlShutdown", undefined);
     this.#initialised = false;
-    await this.#function("nvmlShutdown", undefined).callAsync();
   }
 
   has(symbol: SymbolName): boolean {
@@ -127,7 +131,7 @@ export class Session {
    * process may have reset a GPU or changed its MIG mode. What could not be opened is tried again each time.
    */
   async gpus(): Promise<GpuTable> {
-    if (!this.#initialised) this.#assert("nvmlInit_v2", undefined, await this.initialise());
+    await this.#assertInitialised();
     const count = this.number("nvmlDeviceGetCount_v2", undefined);
     const known = this.#table?.count === count ? this.#table.open : [];
     const kept = known.filter(({ handle, uuid }) => this.#uuidOf(handle) === uuid);
@@ -169,6 +173,15 @@ export class Session {
       uuid === undefined || known === undefined
         ? undefined
         : { ...known, open: known.open.filter((one) => one.uuid !== uuid) };
+  }
+
+  /** Initialises when that failed after a reset. Those who ask at once share one attempt, since uses are counted. */
+  async #assertInitialised(): Promise<void> {
+    if (this.#initialised) return;
+    this.#attempt ??= this.initialise().finally(() => {
+      this.#attempt = undefined;
+    });
+    this.#assert("nvmlInit_v2", undefined, await this.#attempt);
   }
 
   /** What fails once may not fail twice, and a GPU must not vanish from the list for a moment. */
