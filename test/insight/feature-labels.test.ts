@@ -289,6 +289,11 @@ describe("labels of the node", () => {
       },
       want: { "gpu.mode": "unknown" },
     },
+    {
+      name: "a GPU that is off the bus and has no class now",
+      facts: { pciClasses: new Map([["GPU-0", "030200"]]) },
+      want: { "gpu.mode": "compute" },
+    },
     { name: "no PCI class", facts: { pciClasses: new Map() }, want: { "gpu.mode": "unknown" } },
     {
       name: "one clique, also where a GPU is in none",

@@ -40,16 +40,18 @@ export function machineLabel(machineType: string | undefined): LabelEntries {
   return [["nvidia.com/gpu.machine", machineType === undefined ? "unknown" : sanitised(machineType.trim())]];
 }
 
-const modes: ReadonlyMap<string | undefined, string> = new Map([
+const modes: ReadonlyMap<string, string> = new Map([
   ["030200", "compute"],
   ["030000", "graphics"],
 ]);
 
-/** `nvidia.com/gpu.mode`: what all of these GPUs are by their PCI class. */
+/** `nvidia.com/gpu.mode`: what these GPUs are by their PCI class, if all of which it is known are the same. */
 export function modeLabel(gpuUuids: readonly string[], { pciClasses }: NodeFacts): LabelEntries {
-  const classes = new Set(gpuUuids.map((uuid) => pciClasses.get(uuid)));
+  const classes = new Set(gpuUuids.map((uuid) => pciClasses.get(uuid)).filter((one) => one !== undefined));
   const [only] = classes;
-  return [["nvidia.com/gpu.mode", (classes.size === 1 ? modes.get(only) : undefined) ?? "unknown"]];
+  return [
+    ["nvidia.com/gpu.mode", (classes.size === 1 && only !== undefined ? modes.get(only) : undefined) ?? "unknown"],
+  ];
 }
 
 /** `nvidia.com/gpu.clique`, if the GPUs that are attached to a fabric agree on one. */
