@@ -247,7 +247,8 @@ class Front {
   #fail(request: HttpRequest, response: HttpResponse, error: unknown): void {
     const { method, url } = request;
     if (!(error instanceof ApiError)) {
-      if (request.destroyed) return;
+      // Whoever goes away within a body waits for no answer; a request that was read whole is destroyed as well.
+      if (request.destroyed && !request.complete) return;
       this.#context.log.error({ method, url, error: errorText(error) }, "request failed");
     }
     const apiError = error instanceof ApiError ? error : internalError(errorText(error));
