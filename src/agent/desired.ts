@@ -1,31 +1,33 @@
 /**
- * What a node shall look like: from its labels, the ClusterPolicy and the ConfigMaps it names. Pure.
+ * What a node shall look like: from its labels, the ClusterPolicy and the ConfigMaps it names, and from what the agent's
+ * own command line says. Pure.
  *
- * Settings are merged as the GPU Operator does: the policy sets environment, environment overrides the file.
+ * Settings are merged as the GPU Operator does: the policy sets environment, environment overrides the file. The agent's
+ * own command line and environment, which are about this node alone, come before the policy's.
  */
 import { type Finding, finding, type Outcome } from "../base/index.ts";
 import {
   type ClusterPolicyConfig,
   type DevicePluginConfig,
+  type EffectiveFlags,
   effectiveFlags,
   generatedMigConfigs,
   type MigPartedFile,
-  parseDevicePluginConfig,
   parseMigParted,
-  pickDevicePluginConfig,
   readClusterPolicy,
   selectMigConfig,
   type WantedMig,
   wantedMig,
 } from "../config/index.ts";
 import type { Gpu } from "../gpu/index.ts";
-import type { ConfigMap, KubeObject } from "../kube/index.ts";
-import type { SharingSettings } from "../sharing/index.ts";
+import type { KubeObject } from "../kube/index.ts";
+import { configMapFile, configMapNamed, missingConfigMap } from "./config-maps.ts";
 import { type XidRules, xidRules } from "./health/xid-rules.ts";
 import type { InputValues } from "./inputs.ts";
+import { noLocalInputs } from "./local-inputs.ts";
+import { noPluginConfig, pluginPart } from "./plugin-config.ts";
 
 export const MIG_CONFIG_LABEL = "nvidia.com/mig.config";
-export const PLUGIN_CONFIG_LABEL = "nvidia.com/device-plugin.config";
 /** The key the MIG manager reads (NVIDIA mig-parted, deployments/kubernetes). */
 export const MIG_CONFIG_KEY = "config.yaml";
 
@@ -40,28 +42,33 @@ export interface DesiredState {
   readonly policy: ClusterPolicyConfig | undefined;
   readonly pluginConfigName: string | undefined;
   readonly pluginConfig: DevicePluginConfig;
-  readonly settings: SharingSettings;
+  /** Tells this config from what it was before an edit; `undefined` for the defaults. */
+  readonly pluginConfigHash: string | undefined;
+  readonly settings: EffectiveFlags;
   /** Which XID errors make devices unhealthy. */
   readonly xidRules: XidRules;
   readonly findings: readonly Finding[];
 }
 
 /** What stays in force while its successor cannot be read. */
-export type LastGood = Pick<DesiredState, "policy" | "pluginConfig">;
+export type LastGood = Pick<DesiredState, "policy" | "pluginConfig" | "pluginConfigName" | "pluginConfigHash">;
 
 /** Reads everything anew; a policy or device-plugin config that cannot be read leaves that of `lastGood` in force. */
 export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood: LastGood | undefined): DesiredState {
   const policy = policyOf(inputs.policies, lastGood?.policy);
   const mig = policy.isKnown ? migPart(inputs, policy.value, gpus) : migRefused(inputs);
   const plugin = pluginPart(inputs, policy.value);
-  const pluginConfig = plugin.config ?? lastGood?.pluginConfig ?? emptyPluginConfig();
-  const environment = environmentOf(policy.value);
+  const inForce = plugin.inForce ?? lastGood ?? noPluginConfig;
+  const { pluginConfig, pluginConfigName, pluginConfigHash } = inForce;
+  const { settings: local } = inputs.local ?? noLocalInputs;
+  const environment = new Map([...environmentOf(policy.value), ...local]);
   const flags = effectiveFlags(pluginConfig.flags, environment);
   const health = xidRules(environment);
   return {
     ...mig,
     policy: policy.value,
-    pluginConfigName: plugin.name,
+    pluginConfigName,
+    pluginConfigHash,
     pluginConfig,
     settings: flags.flags,
     xidRules: health,
@@ -147,69 +154,9 @@ function migFile(inputs: InputValues, configMapName: string | undefined, gpus: r
   return parseMigParted(text, configMapFile(map, MIG_CONFIG_KEY), inputs.placeAtOf?.(map, MIG_CONFIG_KEY));
 }
 
-interface PluginPart {
-  readonly name: string | undefined;
-  /** `undefined` when the chosen config cannot be read. */
-  readonly config: DevicePluginConfig | undefined;
-  readonly findings: readonly Finding[];
-}
-
-function pluginPart(inputs: InputValues, policy: ClusterPolicyConfig | undefined): PluginPart {
-  const configMapName = policy?.devicePlugin.configName;
-  const nothing: PluginPart = { name: undefined, config: emptyPluginConfig(), findings: [] };
-  if (configMapName === undefined) return nothing;
-  const map = configMapNamed(inputs.configMaps, configMapName);
-  if (map === undefined) {
-    return { ...nothing, config: undefined, findings: [missingConfigMap(configMapName, "there is no such ConfigMap")] };
-  }
-  const picked = pickDevicePluginConfig({
-    configs: Object.keys(map.data ?? {}),
-    label: inputs.node.metadata.labels?.[PLUGIN_CONFIG_LABEL],
-    defaultName: policy?.devicePlugin.configDefault,
-    fallback: ["empty"],
-  });
-  if (!picked.ok) return { name: undefined, config: undefined, findings: picked.findings };
-  const { name } = picked.value;
-  if (name === undefined) return { ...nothing, findings: picked.findings };
-  const read = parseDevicePluginConfig(map.data?.[name] ?? "", configMapFile(map, name), inputs.placeAtOf?.(map, name));
-  return { name, config: read.ok ? read.value : undefined, findings: [...picked.findings, ...read.findings] };
-}
-
-/** The operator's own namespace comes first, since ClusterPolicy names ConfigMaps there. */
-function configMapNamed(configMaps: readonly ConfigMap[], name: string): ConfigMap | undefined {
-  const found = configMaps.filter((one) => one.metadata.name === name);
-  const rank = (one: ConfigMap): string =>
-    `${one.metadata.namespace === "gpu-operator" ? 0 : 1} ${one.metadata.namespace}`;
-  return found.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
-}
-
-/** How findings cite the text under a key of a ConfigMap. */
-export function configMapFile(map: ConfigMap, key: string): string {
-  return `configmap/${map.metadata.namespace ?? "default"}/${map.metadata.name}/${key}`;
-}
-
 /** NVIDIA's plugin logs such an entry and goes on. */
 function unreadableXid({ variable, entry }: XidRules["unreadable"][number]): Finding {
   const subject = { kind: "config", name: `environment variable ${variable}` } as const;
   const remedy = "list XID numbers with commas between them, or write all";
   return finding("bad-environment", subject, `${variable}: "${entry}" is no XID and is passed over`, { remedy });
-}
-
-function missingConfigMap(name: string, seen: string): Finding {
-  return finding(
-    "config-map-missing",
-    { kind: "config", name },
-    `the ClusterPolicy names ConfigMap ${name}, but ${seen}`,
-    {
-      remedy: `create it in the operator's namespace, or correct the name in the ClusterPolicy`,
-    },
-  );
-}
-
-function emptyPluginConfig(): DevicePluginConfig {
-  return {
-    flags: {},
-    resources: { gpus: [], mig: [] },
-    sharing: { strategy: "none", renameByDefault: false, failRequestsGreaterThanOne: false, resources: [] },
-  };
 }

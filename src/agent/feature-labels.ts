@@ -27,6 +27,8 @@ export interface FeatureLabelSettings {
   readMachineType(path: string): Promise<string | undefined>;
   /** Flags from the command line, which overrule all others; an `outputFile` here asks for the file. Default none. */
   readonly flags?: FeatureFlags;
+  /** Environment and command line of the agent, which overrule those of the ClusterPolicy. Default none. */
+  readonly environment?: ReadonlyMap<string, string>;
 }
 
 export interface FeatureLabellerOptions extends FeatureLabelSettings {
@@ -42,7 +44,9 @@ export interface LabelledState {
   /** As last seen. */
   readonly node: Node;
   readonly gpus: readonly Gpu[];
-  readonly desired: Pick<DesiredState, "policy" | "pluginConfig" | "settings">;
+  readonly desired: Pick<DesiredState, "policy" | "pluginConfig"> & {
+    readonly settings: Pick<DesiredState["settings"], "migStrategy">;
+  };
 }
 
 interface KnownFacts {
@@ -72,7 +76,8 @@ export class FeatureLabeller {
    */
   async update({ node, gpus, desired }: LabelledState): Promise<readonly Finding[]> {
     const { policy, pluginConfig, settings } = desired;
-    const merged = effectiveFeatureFlags(pluginConfig.flags.gfd, policy?.gfd.env ?? new Map());
+    const environment = new Map([...(policy?.gfd.env ?? []), ...(this.#options.environment ?? [])]);
+    const merged = effectiveFeatureFlags(pluginConfig.flags.gfd, environment);
     const flags = { ...merged.flags, ...this.#options.flags };
     if (policy?.gfd.enabled === false) return this.#write(node, new Map(), undefined);
     const facts = await this.#factsNow(gpus);

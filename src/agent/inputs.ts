@@ -15,6 +15,7 @@ import {
   resources,
 } from "../kube/index.ts";
 import type { AdmittedPod } from "./holders.ts";
+import type { LocalInputs } from "./local-inputs.ts";
 
 /** What all resources of NVIDIA GPUs begin with (NVIDIA k8s-device-plugin api/config/v1/resources.go). */
 const GPU_RESOURCE_PREFIX = "nvidia.com/";
@@ -24,6 +25,8 @@ export interface AgentInputsOptions {
   readonly api: KubeApi;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where configs are looked for; `undefined` for everywhere. */
+  readonly configNamespace?: string | undefined;
   /** Called for everything that may ask for a turn. */
   onChange(): void;
 }
@@ -33,6 +36,8 @@ export interface InputValues {
   readonly node: Node;
   readonly policies: readonly KubeObject[];
   readonly configMaps: readonly ConfigMap[];
+  /** Default: nothing but what the API says. */
+  readonly local?: LocalInputs;
   /** Where a key's text stands in a file, when the ConfigMap was read from one. */
   placeAtOf?(map: ConfigMap, key: string): PlaceAt | undefined;
 }
@@ -46,13 +51,18 @@ export class AgentInputs {
   readonly #configMaps: ResourceCache<ConfigMap>;
   readonly #policies: ResourceCache<KubeObject>;
 
-  constructor({ node, api, clock, log, onChange }: AgentInputsOptions) {
+  constructor({ node, api, clock, log, configNamespace, onChange }: AgentInputsOptions) {
     this.#name = node;
     const common = { clock, log };
     this.#nodes = new ResourceCache<Node>(api, resources.nodes, { ...common, fieldSelector: `metadata.name=${node}` });
     this.#pods = new ResourceCache<Pod>(api, resources.pods, { ...common, fieldSelector: `spec.nodeName=${node}` });
-    this.#configMaps = new ResourceCache<ConfigMap>(api, resources.configMaps, common);
-    this.#policies = new ResourceCache<KubeObject>(api, resources.clusterPolicies, common);
+    this.#configMaps = new ResourceCache<ConfigMap>(api, resources.configMaps, {
+      ...common,
+      namespace: configNamespace,
+    });
+    // A cluster without the GPU operator does not know the kind.
+    const policies = { ...common, absentIsEmpty: true };
+    this.#policies = new ResourceCache<KubeObject>(api, resources.clusterPolicies, policies);
     this.#nodes.onChange((change) => {
       // The kubelet's heartbeats and allocatable change the node too; they do not concern the agent.
       const before = change.type === "modified" ? concernsAgent(change.previous) : undefined;

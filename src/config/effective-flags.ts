@@ -1,5 +1,5 @@
 /**
- * Merges the flags of a device-plugin file with the plugin's environment and its built-in defaults, as NVIDIA
+ * Merges the flags of a device-plugin file with the plugin's command line, environment and built-in defaults, as NVIDIA
  * k8s-device-plugin api/config/v1/flags.go (updateFromCLIFlag) does over urfave/cli.
  */
 import { type Finding, type FindingCode, finding, type Place } from "../base/index.ts";
@@ -25,8 +25,9 @@ const trueWords = ["1", "t", "T", "true", "TRUE", "True"];
 const falseWords = ["0", "f", "F", "false", "FALSE", "False"];
 
 /**
- * The flags that apply: environment over file over default. A variable that cannot be used, at which NVIDIA's plugin
- * would exit, is an error and the file's value stays.
+ * The flags that apply: command line over environment over file over default. `env` holds variables by their names and
+ * options of the command line by theirs, `--mig-strategy`. One that cannot be used, at which NVIDIA's plugin would exit,
+ * is an error, and what the next one below says stays.
  */
 export function effectiveFlags(
   file: PluginFlags,
@@ -34,42 +35,54 @@ export function effectiveFlags(
   placeOf: VariablePlace = () => undefined,
 ): MergedFlags {
   const merge = merger(env, placeOf);
-  const driverRoot = merge.text(["NVIDIA_DRIVER_ROOT"], file.nvidiaDriverRoot, "/");
+  const driverRoot = merge.text(["--driver-root", "NVIDIA_DRIVER_ROOT"], file.nvidiaDriverRoot, "/");
   const flags: EffectiveFlags = {
-    migStrategy: merge.choice(["MIG_STRATEGY"], file.migStrategy, {
+    migStrategy: merge.choice(["--mig-strategy", "MIG_STRATEGY"], file.migStrategy, {
       allowed: migStrategies,
       refusal: "unknown MIG strategy",
       standard: "none",
     }),
-    failOnInitError: merge.truth(["FAIL_ON_INIT_ERROR"], file.failOnInitError, "true"),
-    mpsRoot: merge.text(["MPS_ROOT"], file.mpsRoot, ""),
+    failOnInitError: merge.truth(["--fail-on-init-error", "FAIL_ON_INIT_ERROR"], file.failOnInitError, "true"),
+    mpsRoot: merge.text(["--mps-root", "MPS_ROOT"], file.mpsRoot, ""),
     nvidiaDriverRoot: driverRoot,
     // Unset or empty, the devices are looked for where the driver is.
-    nvidiaDevRoot: merge.text(["NVIDIA_DEV_ROOT"], file.nvidiaDevRoot, "") || driverRoot,
-    gdrcopyEnabled: merge.truth(["GDRCOPY_ENABLED"], file.gdrcopyEnabled, "false"),
-    gdsEnabled: merge.truth(["GDS_ENABLED"], file.gdsEnabled, "false"),
-    mofedEnabled: merge.truth(["MOFED_ENABLED"], file.mofedEnabled, "false"),
-    deviceDiscoveryStrategy: merge.choice(["DEVICE_DISCOVERY_STRATEGY"], file.deviceDiscoveryStrategy, {
-      allowed: discoveryStrategies,
-      refusal: "invalid --device-discovery-strategy option",
-      standard: "auto",
-    }),
-    passDeviceSpecs: merge.truth(["PASS_DEVICE_SPECS"], file.passDeviceSpecs, "false"),
-    deviceListStrategy: merge.strategies(["DEVICE_LIST_STRATEGY"], file.deviceListStrategy),
-    deviceIdStrategy: merge.choice(["DEVICE_ID_STRATEGY"], file.deviceIdStrategy, {
+    nvidiaDevRoot: merge.text(["--dev-root", "NVIDIA_DEV_ROOT"], file.nvidiaDevRoot, "") || driverRoot,
+    gdrcopyEnabled: merge.truth(["--gdrcopy-enabled", "GDRCOPY_ENABLED"], file.gdrcopyEnabled, "false"),
+    gdsEnabled: merge.truth(["--gds-enabled", "GDS_ENABLED"], file.gdsEnabled, "false"),
+    mofedEnabled: merge.truth(["--mofed-enabled", "MOFED_ENABLED"], file.mofedEnabled, "false"),
+    deviceDiscoveryStrategy: merge.choice(
+      ["--device-discovery-strategy", "DEVICE_DISCOVERY_STRATEGY"],
+      file.deviceDiscoveryStrategy,
+      {
+        allowed: discoveryStrategies,
+        refusal: "invalid --device-discovery-strategy option",
+        standard: "auto",
+      },
+    ),
+    passDeviceSpecs: merge.truth(["--pass-device-specs", "PASS_DEVICE_SPECS"], file.passDeviceSpecs, "false"),
+    deviceListStrategy: merge.strategies(["--device-list-strategy", "DEVICE_LIST_STRATEGY"], file.deviceListStrategy),
+    deviceIdStrategy: merge.choice(["--device-id-strategy", "DEVICE_ID_STRATEGY"], file.deviceIdStrategy, {
       allowed: deviceIdStrategies,
       refusal: "invalid --device-id-strategy option",
       standard: "uuid",
     }),
-    cdiAnnotationPrefix: merge.text(["CDI_ANNOTATION_PREFIX"], file.cdiAnnotationPrefix, "cdi.k8s.io/"),
-    nvidiaCtkPath: merge.text(["NVIDIA_CDI_HOOK_PATH", "NVIDIA_CTK_PATH"], file.nvidiaCtkPath, "/usr/bin/nvidia-ctk"),
+    cdiAnnotationPrefix: merge.text(
+      ["--cdi-annotation-prefix", "CDI_ANNOTATION_PREFIX"],
+      file.cdiAnnotationPrefix,
+      "cdi.k8s.io/",
+    ),
+    nvidiaCtkPath: merge.text(
+      ["--nvidia-cdi-hook-path", "NVIDIA_CDI_HOOK_PATH", "NVIDIA_CTK_PATH"],
+      file.nvidiaCtkPath,
+      "/usr/bin/nvidia-ctk",
+    ),
     containerDriverRoot: merge.text(
-      ["DRIVER_ROOT_CTR_PATH", "CONTAINER_DRIVER_ROOT"],
+      ["--driver-root-ctr-path", "DRIVER_ROOT_CTR_PATH", "CONTAINER_DRIVER_ROOT"],
       file.containerDriverRoot,
       "/driver-root",
     ),
     sharedDevicesAllocationPolicy: merge.choice(
-      ["SHARED_DEVICES_ALLOCATION_POLICY"],
+      ["--shared-devices-allocation-policy", "SHARED_DEVICES_ALLOCATION_POLICY"],
       file.sharedDevicesAllocationPolicy,
       {
         allowed: allocationPolicies,
@@ -92,17 +105,21 @@ export function effectiveFeatureFlags(
   const merge = merger(env, () => undefined);
   const flags: Required<FeatureFlags> = {
     useNodeFeatureApi: merge.truth(
-      ["GFD_USE_NODE_FEATURE_API", "USE_NODE_FEATURE_API"],
+      ["--use-node-feature-api", "GFD_USE_NODE_FEATURE_API", "USE_NODE_FEATURE_API"],
       file?.useNodeFeatureApi,
       "true",
     ),
-    noTimestamp: merge.truth(["GFD_NO_TIMESTAMP"], file?.noTimestamp, "false"),
+    noTimestamp: merge.truth(["--no-timestamp", "GFD_NO_TIMESTAMP"], file?.noTimestamp, "false"),
     outputFile: merge.text(
-      ["GFD_OUTPUT_FILE"],
+      ["--output-file", "GFD_OUTPUT_FILE"],
       file?.outputFile,
       "/etc/kubernetes/node-feature-discovery/features.d/gfd",
     ),
-    machineTypeFile: merge.text(["GFD_MACHINE_TYPE_FILE"], file?.machineTypeFile, "/sys/class/dmi/id/product_name"),
+    machineTypeFile: merge.text(
+      ["--machine-type-file", "GFD_MACHINE_TYPE_FILE"],
+      file?.machineTypeFile,
+      "/sys/class/dmi/id/product_name",
+    ),
   };
   return { flags, findings: merge.findings };
 }
@@ -131,7 +148,7 @@ type Refuse = (reason: string, remedy: string) => undefined;
 function merger(env: ReadonlyMap<string, string>, placeOf: VariablePlace): Merger {
   const findings: Finding[] = [];
   const report = (code: FindingCode, variable: string, [message, remedy]: readonly [string, string]): void => {
-    const subject = { kind: "config", name: `environment variable ${variable}` } as const;
+    const subject = { kind: "config", name: settingName(variable) } as const;
     findings.push(finding(code, subject, message, { remedy, place: placeOf(variable) }));
   };
   const merged = <T>(
@@ -139,24 +156,24 @@ function merger(env: ReadonlyMap<string, string>, placeOf: VariablePlace): Merge
     fromFile: T | undefined,
     parse: (text: string, refuse: Refuse) => T | undefined,
   ): T | undefined => {
-    const variable = variables.find((name) => env.has(name));
-    if (variable === undefined) return fromFile;
-    const text = env.get(variable) ?? "";
-    const value = parse(text, (reason, remedy) => {
-      report("bad-environment", variable, [`${variable}="${text}": ${reason}`, remedy]);
-    });
-    if (value === undefined) return fromFile;
-    if (text === "") {
-      report("empty-environment", variable, [
-        `${variable} is set but empty, which counts as "${value}"`,
-        `unset ${variable}`,
-      ]);
+    for (const variable of variables) {
+      const text = env.get(variable);
+      if (text === undefined) continue;
+      const value = parse(text, (reason, remedy) => {
+        report("bad-environment", variable, [`${variable}="${text}": ${reason}`, remedy]);
+      });
+      if (value === undefined) continue;
+      const unset = variable.startsWith("--") ? `leave out ${variable}` : `unset ${variable}`;
+      if (text === "") {
+        report("empty-environment", variable, [`${variable} is set but empty, which counts as "${value}"`, unset]);
+      }
+      if (fromFile !== undefined && String(fromFile) !== String(value)) {
+        const message = `${variable}="${text}" overrides ${fromFile} of the file`;
+        report("flag-overridden", variable, [message, `${unset} if the file shall decide`]);
+      }
+      return value;
     }
-    if (fromFile !== undefined && String(fromFile) !== String(value)) {
-      const message = `${variable}="${text}" overrides ${fromFile} of the file`;
-      report("flag-overridden", variable, [message, `unset ${variable} if the file shall decide`]);
-    }
-    return value;
+    return fromFile;
   };
   return {
     findings,
@@ -166,6 +183,11 @@ function merger(env: ReadonlyMap<string, string>, placeOf: VariablePlace): Merge
       merged(variables, fromFile, (text, refuse) => parseChoice(text, rule, refuse)) ?? rule.standard,
     strategies: (variables, fromFile) => merged(variables, fromFile, parseStrategies) ?? ["envvar"],
   };
+}
+
+/** An option of the command line or a variable, as people speak of it. */
+export function settingName(name: string): string {
+  return name.startsWith("--") ? `option ${name}` : `environment variable ${name}`;
 }
 
 /** Go's strconv.ParseBool; urfave/cli takes an empty text as false. */

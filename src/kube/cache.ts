@@ -20,6 +20,8 @@ export type CacheChange<T extends KubeObject> =
 export interface CacheOptions extends ListOptions {
   readonly clock?: Clock;
   readonly log?: Logger;
+  /** Whether a collection that the server does not know (404) counts as empty, until it does. Default false. */
+  readonly absentIsEmpty?: boolean;
   /** Numbers from 0 to below 1, for jitter; default `Math.random`. */
   readonly random?: () => number;
 }
@@ -34,6 +36,7 @@ export class ResourceCache<T extends KubeObject> {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #random: () => number;
+  readonly #absentIsEmpty: boolean;
   readonly #sync = Promise.withResolvers<void>();
   readonly #listeners = new Set<(change: CacheChange<T>) => void>();
   #objects = new Map<string, T>();
@@ -41,13 +44,20 @@ export class ResourceCache<T extends KubeObject> {
   #problem: KubeError | undefined;
 
   constructor(api: CacheApi, type: ResourceType, options: CacheOptions = {}) {
-    const { clock = systemClock, log = silentLogger, random = Math.random, ...selection } = options;
+    const {
+      clock = systemClock,
+      log = silentLogger,
+      random = Math.random,
+      absentIsEmpty = false,
+      ...selection
+    } = options;
     this.#api = api;
     this.#type = type;
     this.#selection = selection;
     this.#clock = clock;
     this.#log = log;
     this.#random = random;
+    this.#absentIsEmpty = absentIsEmpty;
     this.synced = this.#sync.promise;
     // Whoever waits sees the rejection; nobody has to wait.
     this.synced.catch(() => {});
@@ -114,7 +124,9 @@ export class ResourceCache<T extends KubeObject> {
     } catch (error) {
       if (signal.aborted) return undefined;
       if (!(error instanceof KubeError)) throw error;
-      if (hasStatus(error, 410)) this.#resourceVersion = undefined;
+      const isAbsent = this.#absentIsEmpty && hasStatus(error, 404);
+      if (isAbsent) this.#empty();
+      if (isAbsent || hasStatus(error, 410)) this.#resourceVersion = undefined;
       return error;
     }
   }
@@ -135,6 +147,13 @@ export class ResourceCache<T extends KubeObject> {
     for (const [key, object] of before) if (!this.#objects.has(key)) changes.push({ type: "deleted", object });
     for (const change of changes) this.#tell(change);
     return resourceVersion;
+  }
+
+  #empty(): void {
+    const before = this.#objects;
+    this.#objects = new Map();
+    this.#sync.resolve();
+    for (const object of before.values()) this.#tell({ type: "deleted", object });
   }
 
   async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {

@@ -120,6 +120,19 @@ describe("flags are those of environment, file and defaults, in this order", () 
       want: {},
       codes: ["bad-environment"],
     },
+    {
+      name: "the command line over environment and file",
+      file: { migStrategy: "none" },
+      env: { "--mig-strategy": "mixed", MIG_STRATEGY: "single" },
+      want: { migStrategy: "mixed" },
+      codes: ["flag-overridden"],
+    },
+    {
+      name: "where the command line cannot be used, the environment counts",
+      env: { "--fail-on-init-error": "maybe", FAIL_ON_INIT_ERROR: "false" },
+      want: { failOnInitError: false },
+      codes: ["bad-environment"],
+    },
     { name: "other variables are not read", env: { GFD_MIG_STRATEGY: "mixed", HOME: "/" }, want: {} },
   ];
   for (const { name, file = {}, env = {}, want, codes = [] } of rows) {

@@ -6,6 +6,7 @@ import {
   BackOff,
   type CacheApi,
   type CacheChange,
+  type CacheOptions,
   type ConfigMap,
   KubeClient,
   KubeError,
@@ -32,9 +33,12 @@ beforeEach(start);
 afterEach(stop);
 
 /** Runs `body` with a running cache whose clock stands still unless it is told to move. */
-async function withCache(body: (cache: ResourceCache<ConfigMap>, clock: VirtualClock) => Promise<void>): Promise<void> {
+async function withCache(
+  body: (cache: ResourceCache<ConfigMap>, clock: VirtualClock) => Promise<void>,
+  options: CacheOptions = {},
+): Promise<void> {
   const clock = new VirtualClock();
-  const cache = new ResourceCache<ConfigMap>(client, resources.configMaps, { clock, random: () => 0.5 });
+  const cache = new ResourceCache<ConfigMap>(client, resources.configMaps, { clock, random: () => 0.5, ...options });
   const abort = new AbortController();
   const running = cache.run(abort.signal);
   try {
@@ -287,5 +291,19 @@ test("whatever is written, cut and forgotten, the cache ends equal to the server
       await start();
     }),
     { numRuns: 60 },
+  );
+});
+
+test("a collection that the server does not know is empty where that may be, until it comes", async () => {
+  server.refusals.push({ status: 404, body: "404 page not found" });
+  server.write("a", "1");
+  await withCache(
+    async (cache, clock) => {
+      await cache.synced;
+      assert.deepEqual(cache.items(), []);
+      await passWait(clock);
+      await until("it has come", () => cache.get("default", "a") !== undefined);
+    },
+    { absentIsEmpty: true },
   );
 });
