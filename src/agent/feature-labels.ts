@@ -3,7 +3,7 @@
  * Node Feature Discovery.
  */
 import { type Clock, errorText, type Finding, finding, type Logger } from "../base/index.ts";
-import { effectiveFeatureFlags, type FeatureFlags } from "../config/index.ts";
+import { effectiveFeatureFlags } from "../config/index.ts";
 import { DriverError, type Gpu, type GpuDriver, type NodeFacts } from "../gpu/index.ts";
 import {
   FEATURE_LABELS_ANNOTATION,
@@ -25,9 +25,10 @@ const FACTS_FOR_MS = 60_000;
 export interface FeatureLabelSettings {
   /** What a file of the machine says, such as `/sys/class/dmi/id/product_name`; `undefined` when it cannot be read. */
   readMachineType(path: string): Promise<string | undefined>;
-  /** Flags from the command line, which overrule all others; an `outputFile` here asks for the file. Default none. */
-  readonly flags?: FeatureFlags;
-  /** Environment and command line of the agent, which overrule those of the ClusterPolicy. Default none. */
+  /**
+   * Environment and command line of the agent, which overrule those of the ClusterPolicy. The option `--output-file` asks
+   * for the file, while the same setting from anywhere else only says where it would be. Default none.
+   */
   readonly environment?: ReadonlyMap<string, string>;
 }
 
@@ -77,11 +78,10 @@ export class FeatureLabeller {
   async update({ node, gpus, desired }: LabelledState): Promise<readonly Finding[]> {
     const { policy, pluginConfig, settings } = desired;
     const environment = new Map([...(policy?.gfd.env ?? []), ...(this.#options.environment ?? [])]);
-    const merged = effectiveFeatureFlags(pluginConfig.flags.gfd, environment);
-    const flags = { ...merged.flags, ...this.#options.flags };
+    const { flags, findings } = effectiveFeatureFlags(pluginConfig.flags.gfd, environment);
     if (policy?.gfd.enabled === false) return this.#write(node, new Map(), undefined);
     const facts = await this.#factsNow(gpus);
-    if (facts === undefined) return merged.findings;
+    if (facts === undefined) return findings;
     const made = this.#labels(
       {
         nodeName: this.#options.node,
@@ -96,9 +96,9 @@ export class FeatureLabeller {
       },
       flags.noTimestamp ? undefined : node,
     );
-    const wantsFile = !flags.useNodeFeatureApi || this.#options.flags?.outputFile !== undefined;
+    const wantsFile = !flags.useNodeFeatureApi || environment.has("--output-file");
     const path = wantsFile && flags.outputFile !== "" ? flags.outputFile : undefined;
-    return [...merged.findings, ...made.findings, ...(await this.#write(node, made.labels, path))];
+    return [...findings, ...made.findings, ...(await this.#write(node, made.labels, path))];
   }
 
   /** Takes the file away, whose labels would otherwise stay for ever; labels on the Node stay for the next agent. */

@@ -216,7 +216,7 @@ describe("labels in a file for Node Feature Discovery", () => {
 
   test("the command line asks for it, and back on the Node the file is taken away", async (t) => {
     const directory = await temporaryDirectory(t);
-    const node = new LabelledNode({}, { flags: { outputFile: join(directory, "gfd") } });
+    const node = new LabelledNode({}, { environment: new Map([["--output-file", join(directory, "gfd")]]) });
     await node.update({});
     assert.deepEqual(await readdir(directory), ["gfd"]);
     assert.deepEqual(node.labels, {});
@@ -231,7 +231,7 @@ describe("labels in a file for Node Feature Discovery", () => {
   test("a file that cannot be written is a finding", async (t) => {
     const directory = await temporaryDirectory(t);
     await writeFile(join(directory, "file"), "");
-    const node = new LabelledNode({}, { flags: { outputFile: join(directory, "file", "gfd") } });
+    const node = new LabelledNode({}, { environment: new Map([["--output-file", join(directory, "file", "gfd")]]) });
     const [one] = await node.update({});
     assert.equal(one?.code, "feature-file-not-written");
   });
