@@ -40,7 +40,10 @@ export async function carryOut(change: Change): Promise<readonly Finding[]> {
     return [];
   }
   const concerned = new Set(change.plans.map(({ gpuUuid }) => gpuUuid));
-  const before = (await driver.list()).filter(({ uuid }) => concerned.has(uuid)).map(recordLayout);
+  const gpus = (await driver.list()).filter(({ uuid, instancesUnread }) => concerned.has(uuid) && !instancesUnread);
+  // What stood before must be known of every one of them, or there would be no way back.
+  if (gpus.length < concerned.size) return [changedMeanwhile()];
+  const before = gpus.map(recordLayout);
   const steps = plans.map((plan) => ({ gpuIndex: plan.gpuIndex, steps: plan.steps.map(stepText) }));
   await journal.begin({ what: change.what, beganAt: new Date().toISOString(), before, steps });
   // GPUs do not wait for each other: NVML locks one GPU at a time, and a reset takes seconds.
@@ -84,5 +87,12 @@ function leftBehind(gpuIndex: number, stood: string): Finding {
   const message = `GPU ${gpuIndex} is not as before the change; ${stood}`;
   return finding("mig-change-unfinished", { kind: "gpu", name: `GPU ${gpuIndex}` }, message, {
     remedy: "see `tranche gpus` for what stands; `tranche mig apply` finishes it, `tranche mig rollback` goes back",
+  });
+}
+
+function changedMeanwhile(): Finding {
+  const message = "a GPU that was planned for cannot be read any more; nothing was changed";
+  return finding("plan-outdated", { kind: "node", name: "this node" }, message, {
+    remedy: "see `tranche gpus`, then plan again",
   });
 }
