@@ -487,6 +487,11 @@ export const findingCodes = {
     meaning:
       "The list of a resource's devices is close to or over the 4 MiB the kubelet takes in one message. Devices over the limit are not offered.",
   },
+  "second-device-plugin": {
+    severity: "error",
+    meaning:
+      "Another device plugin of this node serves or registers a resource that the agent offers, NVIDIA's own for example. The kubelet listens to one of them only, so pods would get devices that the other one knows nothing of.",
+  },
   "kubelet-not-registered": {
     severity: "warning",
     meaning:

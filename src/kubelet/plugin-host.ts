@@ -32,6 +32,9 @@ export interface DevicePluginHostOptions {
 /** The longest time between two passes; bounds how late a lost event is noticed. */
 const passEveryMs = 5_000;
 
+/** The same while there is no kubelet: one that comes back, be it with a directory made anew, shall not wait. */
+const awayPassEveryMs = 500;
+
 /** The kubelet may make `kubelet.sock` several times in quick succession; a pass waits until that is over. */
 const settleMs = 100;
 
@@ -53,6 +56,7 @@ export class DevicePluginHost {
   readonly #slots = new Map<string, PluginSlot>();
   readonly #stopping = new AbortController();
   #kubelet: string | undefined;
+  #registrations = 0;
   #passes: Promise<unknown> = Promise.resolve();
   #loop: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
@@ -92,6 +96,11 @@ export class DevicePluginHost {
     this.#bell.ring();
   }
 
+  /** How often a resource was registered; the kubelet's restarts add to it. */
+  get registrations(): number {
+    return this.#registrations;
+  }
+
   /** How each resource stands, withdrawn ones last. */
   status(): readonly PluginState[] {
     const states = [...this.#slots.values()].map((slot) => slot.state());
@@ -121,8 +130,12 @@ export class DevicePluginHost {
 
   #newSlot(resource: string, backend: DevicePluginBackend): PluginSlot {
     const onStreamsEnded = (): void => this.#bell.ring();
-    const directory = this.#directory;
-    const slot = new PluginSlot({ resource, directory, backend, onStreamsEnded, clock: this.#clock, log: this.#log });
+    const onRegistered = (): void => {
+      this.#registrations += 1;
+    };
+    const ownSockets = (): ReadonlySet<string> => new Set([...this.#slots.values()].map((slot) => slot.socketName));
+    const common = { directory: this.#directory, clock: this.#clock, log: this.#log };
+    const slot = new PluginSlot({ resource, backend, onStreamsEnded, onRegistered, ownSockets, ...common });
     this.#slots.set(resource, slot);
     return slot;
   }
@@ -183,6 +196,6 @@ export class DevicePluginHost {
     );
     // The directory may have been made by the first server that listened.
     if (!this.#watch.armed) await this.#watch.arm();
-    return Math.min(passEveryMs, ...dueMs);
+    return Math.min(kubelet === undefined ? awayPassEveryMs : passEveryMs, ...dueMs);
   }
 }

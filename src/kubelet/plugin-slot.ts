@@ -1,10 +1,12 @@
 /**
  * One resource of a node: its server, and how its registration stands.
  */
-import { connect } from "node:net";
-import { basename } from "node:path";
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { type Clock, errorText, type Finding, finding, type Logger, TrancheError } from "../base/index.ts";
+import { kubeletSocketName } from "./messages.ts";
 import { DevicePluginServer } from "./plugin-server.ts";
+import { isServed, socketOwner } from "./socket-owner.ts";
 import type { DevicePluginBackend, PluginDevice } from "./types.ts";
 
 /** How one resource stands with the kubelet. */
@@ -26,6 +28,9 @@ export interface PluginSlotOptions {
   readonly directory: string;
   readonly backend: DevicePluginBackend;
   readonly onStreamsEnded: () => void;
+  readonly onRegistered: () => void;
+  /** Names of the sockets of all resources of this host. */
+  readonly ownSockets: () => ReadonlySet<string>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -44,6 +49,13 @@ interface Registration {
   readonly sinceMs: number;
 }
 
+/** The code of the error for a socket that another plugin serves. */
+const TAKEN = "socket-taken";
+const REMOVE_OTHER =
+  "one plugin a resource: take the other one off this node, such as NVIDIA's device plugin (its DaemonSet, or devicePlugin.enabled: false in the ClusterPolicy)";
+/** How long a registration that was taken back is told of. */
+const tellTakenMs = 600_000;
+
 /** Waits between registrations that fail: doubling from the first to the last. */
 const firstRetryMs = 500;
 const lastRetryMs = 30_000;
@@ -59,19 +71,28 @@ export class PluginSlot {
   readonly #server: DevicePluginServer;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #directory: string;
+  readonly #onRegistered: () => void;
+  readonly #ownSockets: () => ReadonlySet<string>;
   #withdrawn = false;
   #registration: Registration | undefined;
   #streamsEnded = false;
-  #listened = false;
+  /** The start of the kubelet that ended the last stream without a reason of ours. */
+  #droppedBy: string | undefined;
+  /** When the kubelet gave the resource to another plugin, which the registration that followed took back. */
+  #takenBack: { readonly atMs: number; readonly from: string } | undefined;
   /** What failures count for: the start of the kubelet and the state of the socket file. When it changes, they are over. */
   #circumstances = "";
   #failures = 0;
   #retryAtMs = 0;
   #error: unknown;
 
-  constructor({ clock, log, onStreamsEnded, ...server }: PluginSlotOptions) {
+  constructor({ clock, log, onStreamsEnded, onRegistered, ownSockets, ...server }: PluginSlotOptions) {
     this.#clock = clock;
     this.#log = log;
+    this.#directory = server.directory;
+    this.#onRegistered = onRegistered;
+    this.#ownSockets = ownSockets;
     this.#server = new DevicePluginServer({
       ...server,
       onStreamsEnded: () => {
@@ -111,9 +132,24 @@ export class PluginSlot {
     const subject = { kind: "resource", name: this.#server.resource } as const;
     const ofSocket = this.#error instanceof TrancheError && this.#error.code === "state-dir-unusable";
     if (ofSocket) return [finding("state-dir-unusable", subject, errorText(this.#error))];
-    if (this.#error === undefined) return this.#server.findings;
+    if (this.#error === undefined) return [...this.#server.findings, ...this.#takenBackFindings()];
+    if (this.#error instanceof TrancheError && this.#error.code === TAKEN) {
+      return [
+        ...this.#server.findings,
+        finding("second-device-plugin", subject, errorText(this.#error), { remedy: REMOVE_OTHER }),
+      ];
+    }
     const remedy = "look at the kubelet's log on this node; registration is tried again by itself";
     return [...this.#server.findings, finding("kubelet-not-registered", subject, errorText(this.#error), { remedy })];
+  }
+
+  #takenBackFindings(): readonly Finding[] {
+    const taken = this.#takenBack;
+    if (taken === undefined || this.#clock.now() - taken.atMs > tellTakenMs) return [];
+    const { resource } = this.#server;
+    const seen = taken.from === "" ? "" : `; others that serve in its directory: ${taken.from}`;
+    const message = `the kubelet dropped ${resource} without a restart, as it does when another plugin registers it; it is registered again${seen}`;
+    return [finding("second-device-plugin", { kind: "resource", name: resource }, message, { remedy: REMOVE_OTHER })];
   }
 
   stop(): Promise<void> {
@@ -168,6 +204,7 @@ export class PluginSlot {
     const livedMs = this.#clock.now() - registration.sinceMs;
     if (this.#server.openStreams > 0 || !(this.#streamsEnded || livedMs >= steadyMs)) return;
     this.#registration = undefined;
+    if (this.#streamsEnded) this.#droppedBy = identity;
     if (livedMs >= steadyMs && this.#streamsEnded) {
       this.#failures = 0;
       return;
@@ -176,24 +213,43 @@ export class PluginSlot {
     this.#fail(new TrancheError("kubelet-away", message, { retryable: true }), identity);
   }
 
-  /** A plugin that starts takes the socket over; one that loses it to another that serves steps back. */
+  /** Takes the place of a socket that nobody serves; one that another plugin serves is left to it. */
   async #listen(file: "other" | "gone"): Promise<void> {
     const { socketPath } = this.#server;
-    if (file === "other" && this.#listened && (await isServed(socketPath))) {
+    if (file === "other" && (await isServed(socketPath))) {
       this.#registration = undefined;
-      throw new TrancheError("socket-taken", `another device plugin serves ${socketPath}`, { retryable: true });
+      this.#droppedBy = undefined;
+      const message = `another device plugin serves ${await named(socketPath)}`;
+      throw new TrancheError(TAKEN, message, { retryable: true });
     }
     await this.#server.start();
-    this.#listened = true;
   }
 
   async #register(kubelet: KubeletSocket): Promise<void> {
     const { identity } = kubelet;
     if (identity === undefined) throw new TrancheError("kubelet-away", `there is no ${kubelet.socket}`);
+    const isTakenBack = this.#droppedBy === identity;
     this.#streamsEnded = false;
     await this.#server.register(kubelet.socket, kubelet.signal);
     this.#registration = { kubelet: identity, sinceMs: this.#clock.now() };
+    this.#droppedBy = undefined;
+    if (isTakenBack) this.#takenBack = { atMs: this.#clock.now(), from: await this.#others() };
+    this.#onRegistered();
     this.#log.info({ resource: this.#server.resource, devices: this.#server.deviceCount }, "resource registered");
+  }
+
+  /** The sockets in the directory that others serve. */
+  async #others(): Promise<string> {
+    const own = this.#ownSockets();
+    const names = (await readdir(this.#directory)).filter(
+      (name) => name.endsWith(".sock") && name !== kubeletSocketName && !own.has(name),
+    );
+    const served: string[] = [];
+    for (const name of names.sort()) {
+      const path = join(this.#directory, name);
+      if (await isServed(path)) served.push(await named(path));
+    }
+    return served.join("; ");
   }
 
   #fail(error: unknown, identity: string | undefined): void {
@@ -212,14 +268,8 @@ function circumstancesOf(kubelet: string | undefined, file: "own" | "other" | "g
   return `${kubelet ?? "away"} ${file}`;
 }
 
-/** Whether somebody accepts connections on the socket at `path`. */
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
+/** A socket of another plugin, and the process behind it where that can be seen. */
+async function named(path: string): Promise<string> {
+  const owner = await socketOwner(path);
+  return owner === undefined ? path : `${path}, ${owner}`;
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { VirtualClock } from "../../src/base/index.ts";
-import { DevicePluginHost } from "../../src/kubelet/index.ts";
+import { DevicePluginHost, DevicePluginServer } from "../../src/kubelet/index.ts";
 import { until } from "../support/until.ts";
 import { offersOf, temporaryDirectory } from "./support/fixtures.ts";
 import { KubeletStandIn } from "./support/stand-in.ts";
@@ -176,7 +176,32 @@ test("a registration that is refused is tried again with growing waits", async (
   });
 });
 
-test("leaves the socket of another plugin alone and takes over when that one is dead", async (t) => {
+test("steps back from a socket that another plugin took, names it, and takes it over when that one is dead", async (t) => {
+  const { directory, kubelet, host } = await node(t);
+  const { backend, devices } = offersOf({ [gpu]: "GPU-b" }).get(gpu) ?? assert.fail();
+  // NVIDIA's plugin removes whatever socket it finds, as this server does.
+  const other = new DevicePluginServer({ resource: gpu, directory, backend });
+  t.after(() => other.stop());
+  await kubelet.start();
+  await host.offer(offersOf({ [gpu]: "GPU-a" }));
+  await knows(kubelet, gpu, "GPU-a");
+  other.update(devices);
+  await other.start();
+  await other.register(kubelet.socketPath);
+  const [found] = await until("the first one steps back", () =>
+    host.findings().some(({ code }) => code === "second-device-plugin") ? host.findings() : undefined,
+  );
+  assert.equal(
+    found?.message,
+    `another device plugin serves ${other.socketPath}, process ${process.pid} (${basename(process.argv0)})`,
+  );
+  await knows(kubelet, gpu, "GPU-b");
+  await other.stop();
+  await knows(kubelet, gpu, "GPU-a");
+  assert.deepEqual(host.findings(), []);
+});
+
+test("does not take the socket of a plugin that serves when it starts", async (t) => {
   const { directory, kubelet, host } = await node(t);
   const other = new DevicePluginHost({ directory });
   t.after(() => other.stop());
@@ -184,12 +209,29 @@ test("leaves the socket of another plugin alone and takes over when that one is 
   await host.offer(offersOf({ [gpu]: "GPU-a" }));
   await knows(kubelet, gpu, "GPU-a");
   other.start();
-  await other.offer(offersOf({ [gpu]: "GPU-b" }));
-  await until("the first one steps back", () =>
-    host.status()[0]?.lastError?.startsWith("another device plugin serves"),
+  await other.offer(offersOf({ [gpu]: "GPU-b", [slice]: "MIG-b" }));
+  await knows(kubelet, slice, "MIG-b");
+  assert.deepEqual(
+    other.findings().map(({ code, subject }) => `${code} ${subject.name}`),
+    [`second-device-plugin ${gpu}`],
   );
+  await knows(kubelet, gpu, "GPU-a");
+  await host.stop();
   await knows(kubelet, gpu, "GPU-b");
-  await other.stop();
+});
+
+test("tells of a plugin on another socket that took the resource, and takes it back", async (t) => {
+  const { directory, kubelet, host } = await node(t);
+  const { backend } = offersOf({ [slice]: "MIG-b" }).get(slice) ?? assert.fail();
+  const other = new DevicePluginServer({ resource: "nvidia.com/other", directory, backend });
+  t.after(() => other.stop());
+  await kubelet.start();
+  await host.offer(offersOf({ [gpu]: "GPU-a" }));
+  await knows(kubelet, gpu, "GPU-a");
+  await other.start();
+  kubelet.drop(gpu);
+  const found = await until("it is told", () => host.findings().find(({ code }) => code === "second-device-plugin"));
+  assert.match(found.message, /nvidia-other\.sock, process \d+/);
   await knows(kubelet, gpu, "GPU-a");
 });
 
