@@ -8,20 +8,23 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, errorText, type Finding, type Logger } from "../base/index.ts";
 import type { GpuDriver } from "../gpu/index.ts";
-import type { MigConfigState, NodeSnapshot } from "../insight/index.ts";
+import type { NodeSnapshot } from "../insight/index.ts";
 import type { KubeApi, Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
-import { desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
+import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
 import { NodeHealth } from "./health/node-health.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
 import { LinkScores } from "./links.ts";
+import type { LocalInputs } from "./local-inputs.ts";
 import { NodeWriter } from "./node-writer.ts";
 import { Offering } from "./offering.ts";
-import { Repartition, type RepartitionResult } from "./repartition.ts";
+import { Repartition } from "./repartition.ts";
+import type { AgentCounts, AgentStatus } from "./status.ts";
 import { Trigger } from "./trigger.ts";
 import { kubeletBehind, mpsNotRun, turnBroken } from "./turn-findings.ts";
+import { earlier, migState, noTurn, type PluginConfigInForce, type TurnResult } from "./turn-result.ts";
 import { UntoldEvents } from "./untold-events.ts";
 
 /** The longest time between two turns, so that a change made behind the agent's back is noticed. */
@@ -40,6 +43,12 @@ export interface NodeAgentOptions {
   readonly log: Logger;
   /** The driver's control nodes that exist here, for `passDeviceSpecs`. */
   readonly presentControlNodes: ReadonlySet<string>;
+  /** The namespace whose ConfigMaps are read; default all. */
+  readonly configNamespace?: string | undefined;
+  /** What command line and files say, asked at every turn. Default: nothing. */
+  readLocal?(): Promise<LocalInputs>;
+  /** Called when a turn has ended. */
+  onTurn?(): void;
 }
 
 /** Lives from `start` to `stop`. */
@@ -60,19 +69,18 @@ export class NodeAgent {
   #running: Promise<void> | undefined;
   #busy = true;
   #lastGood: LastGood | undefined;
-  #turn: TurnResult = {
-    findings: [],
-    migLabel: undefined,
-    migConfig: undefined,
-    pluginConfig: undefined,
-    retryInMs: undefined,
-  };
+  #turn = noTurn;
+  #turnSinceMs: number | undefined;
+  #lastTurnMs: number | undefined;
+  #turns = 0;
+  #brokenTurns = 0;
+  #configChanges = 0;
 
   constructor(options: NodeAgentOptions) {
-    const { node, driver, api, kubeletRoot, clock, log, presentControlNodes } = options;
+    const { node, driver, api, kubeletRoot, clock, log, presentControlNodes, configNamespace } = options;
     this.#options = options;
     this.#trigger = new Trigger(clock);
-    this.#inputs = new AgentInputs({ node, api, clock, log, onChange: () => this.#trigger.set() });
+    this.#inputs = new AgentInputs({ node, api, clock, log, configNamespace, onChange: () => this.wake() });
     this.#host = new DevicePluginHost({ directory: join(kubeletRoot, "device-plugins"), clock, log });
     this.#podResources = new PodResourcesClient({
       socketPath: join(kubeletRoot, "pod-resources", "kubelet.sock"),
@@ -135,6 +143,32 @@ export class NodeAgent {
     this.#podResources.close();
   }
 
+  /** Makes the next turn come at once. */
+  wake(): void {
+    this.#trigger.set();
+  }
+
+  status(): AgentStatus {
+    const health = this.#health;
+    const plugins = new Map(this.#host.status().map((one) => [one.resource, one]));
+    const resources = this.#offering.offers.map(({ resource, devices }) => ({
+      resource,
+      devices: devices.length,
+      healthy: devices.filter((device) => health.isHealthy(device)).length,
+      registered: plugins.get(resource)?.registeredSinceMs !== undefined,
+    }));
+    return {
+      turnSinceMs: this.#turnSinceMs,
+      lastTurnMs: this.#lastTurnMs,
+      ready: health.answers && this.#turn.confirmed,
+      driverAnswers: health.answers,
+      pluginConfig: this.#turn.pluginConfig,
+      resources,
+      counts: this.#counts(),
+      findings: this.#findings(),
+    };
+  }
+
   /** Whether the agent has acted upon everything it knows of and waits. */
   idle(): boolean {
     return !this.#busy && !this.#trigger.pending && !this.#events.busy;
@@ -150,7 +184,7 @@ export class NodeAgent {
     const processes = await Promise.all(
       gpus.map(async ({ uuid }) => [uuid, await driver.processes(uuid).catch(() => [])] as const),
     );
-    const { migLabel, migConfig, pluginConfig, findings } = this.#turn;
+    const { migLabel, migConfig, pluginConfig } = this.#turn;
     const { offers } = this.#offering;
     const ill = offers.flatMap((offer) => offer.devices.filter((device) => !this.#health.isHealthy(device)));
     return {
@@ -163,9 +197,25 @@ export class NodeAgent {
       allocations: await this.#holders.allocations().catch(() => this.#holders.latest),
       migLabel,
       migConfig,
-      pluginConfig,
-      findings: [...findings, ...this.#health.problems(), ...this.#health.illnesses(), ...this.#host.findings()],
+      pluginConfig: pluginConfig?.name,
+      findings: this.#findings(),
     };
+  }
+
+  #counts(): AgentCounts {
+    return {
+      turns: this.#turns,
+      brokenTurns: this.#brokenTurns,
+      configChanges: this.#configChanges,
+      allocations: this.#offering.allocations,
+      registrations: this.#host.registrations,
+      xids: this.#health.xids,
+    };
+  }
+
+  #findings(): readonly Finding[] {
+    const health = this.#health;
+    return [...this.#turn.findings, ...health.problems(), ...health.illnesses(), ...this.#host.findings()];
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -175,6 +225,7 @@ export class NodeAgent {
       await this.#inputs.synced;
       for (;;) {
         this.#busy = true;
+        this.#turnSinceMs = clock.now();
         let waitMs = TURN_EVERY_MS;
         try {
           this.#turn = await this.#setRight(signal);
@@ -182,10 +233,15 @@ export class NodeAgent {
         } catch (error) {
           if (signal.aborted) break;
           log.warn({ node, error: errorText(error) }, "turn broken off");
-          this.#turn = { ...this.#turn, findings: [turnBroken(node, error)] };
+          this.#turn = { ...this.#turn, confirmed: false, findings: [turnBroken(node, error)] };
+          this.#brokenTurns += 1;
           waitMs = RETRY_MS;
         }
         this.#busy = false;
+        this.#turns += 1;
+        this.#turnSinceMs = undefined;
+        this.#lastTurnMs = clock.now();
+        this.#options.onTurn?.();
         await this.#trigger.wait(waitMs, signal);
         this.#busy = true;
         await clock.sleep(TURN_PAUSE_MS, signal);
@@ -199,8 +255,10 @@ export class NodeAgent {
 
   /** One turn: layouts first, then what is offered, then what is told. */
   async #setRight(signal: AbortSignal): Promise<TurnResult> {
-    const inputs = this.#inputs.read();
-    if (inputs === undefined) return this.#turn;
+    const local = await this.#options.readLocal?.();
+    const fromApi = this.#inputs.read();
+    if (fromApi === undefined) return this.#turn;
+    const inputs = local === undefined ? fromApi : { ...fromApi, local };
     const { node } = this.#options;
     const health = this.#health;
     health.noteBoot(inputs.node.status?.nodeInfo?.["bootID"]);
@@ -239,7 +297,8 @@ export class NodeAgent {
       findings,
       migLabel: inputs.node.metadata.labels?.[MIG_CONFIG_LABEL],
       migConfig,
-      pluginConfig: desired.pluginConfigName,
+      pluginConfig: this.#configInForce(desired),
+      confirmed,
       retryInMs: confirmed && health.answers ? earlier(change.retryInMs, health.nextLookInMs()) : RETRY_MS,
     };
   }
@@ -248,6 +307,15 @@ export class NodeAgent {
   async #withoutDriver(registered: Node): Promise<TurnResult> {
     await this.#writer.writeFindings(registered, this.#health.problems());
     return { ...this.#turn, findings: [], retryInMs: RETRY_MS };
+  }
+
+  #configInForce({ pluginConfigName: name, pluginConfigHash: hash }: DesiredState): PluginConfigInForce {
+    const before = this.#turn.pluginConfig;
+    if (before !== undefined && before.name === name && before.hash === hash) return before;
+    const { clock, log, node } = this.#options;
+    log.info({ node, config: name, hash }, "config in force");
+    if (before !== undefined) this.#configChanges += 1;
+    return { name, hash, sinceMs: clock.now() };
   }
 
   /** The kubelet hears of it at once, however long the turn under way may take; the next turn sees to the rest. */
@@ -277,23 +345,4 @@ export class NodeAgent {
     this.#events.add("node", { reason: "Repartition", message, severity: "info" });
     void this.#events.tell();
   }
-}
-
-/** Success is told only when the kubelet shows it too. */
-function migState(refused: boolean, confirmed: boolean, state: RepartitionResult["state"]): MigConfigState {
-  if (refused) return "failed";
-  return confirmed ? state : "pending";
-}
-
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
-}
-
-interface TurnResult {
-  /** All but those about the health of driver and GPUs, which a snapshot takes as they are at its moment. */
-  readonly findings: readonly Finding[];
-  readonly migLabel: string | undefined;
-  readonly migConfig: { readonly name: string; readonly state: MigConfigState } | undefined;
-  readonly pluginConfig: string | undefined;
-  readonly retryInMs: number | undefined;
 }

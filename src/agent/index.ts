@@ -6,4 +6,5 @@ export { knownXids, QUIET_MS as XID_QUIET_MS, type Recovery, type XidMeaning, xi
 export type { InputValues } from "./inputs.ts";
 export type { ConfigChoice, ConfigSource, LocalInputs } from "./local-inputs.ts";
 export { PLUGIN_CONFIG_LABEL } from "./plugin-config.ts";
+export type { AgentCounts, AgentStatus, OfferedResource } from "./status.ts";
 export { withNode } from "./with-node.ts";

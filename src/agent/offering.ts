@@ -62,9 +62,15 @@ export class Offering implements Withdrawal {
   #closed: ReadonlySet<string> = new Set();
   /** Every name that was offered; the kubelet must show nothing under those that are not any more. */
   readonly #names = new Set<string>();
+  #allocations = 0;
 
   constructor(options: OfferingOptions) {
     this.#options = options;
+  }
+
+  /** How many calls of Allocate were answered. */
+  get allocations(): number {
+    return this.#allocations;
   }
 
   get offers(): readonly Offer[] {
@@ -172,6 +178,7 @@ export class Offering implements Withdrawal {
     const { randomUuid, presentControlNodes, holders } = this.#options;
     const answer = allocate({ offer, ids, settings: published.settings, randomUuid, presentControlNodes });
     holders.granted(ids);
+    this.#allocations += 1;
     return answer;
   }
 

@@ -31,6 +31,7 @@ export class NodeHealth {
   #rules: XidRules = xidRules(new Map());
   #problem: DriverError | undefined;
   #bootId: string | undefined;
+  #xids = 0;
 
   constructor(options: NodeHealthOptions) {
     this.#options = options;
@@ -45,6 +46,11 @@ export class NodeHealth {
 
   isHealthy(device: Pick<Device, "uuid" | "gpuUuid">): boolean {
     return this.#book.isHealthy(device);
+  }
+
+  /** How many errors the driver has told of, whether they count or not. */
+  get xids(): number {
+    return this.#xids;
   }
 
   /** Whether the driver answered when it was last asked. */
@@ -140,6 +146,7 @@ export class NodeHealth {
   #onXid(event: XidEvent): void {
     const { clock, log, node } = this.#options;
     const { gpuUuid, xid } = event;
+    this.#xids += 1;
     const isCounted = this.#rules.counts(xid);
     log.warn({ node, gpuUuid, xid, isCounted }, "XID error");
     if (isCounted) this.#changed(this.#book.raised(event, clock.now()));
