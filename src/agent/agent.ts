@@ -13,6 +13,7 @@ import type { KubeApi, Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
 import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
+import { FeatureLabeller, type FeatureLabelSettings } from "./feature-labels.ts";
 import { NodeHealth } from "./health/node-health.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
@@ -43,6 +44,8 @@ export interface NodeAgentOptions {
   readonly log: Logger;
   /** The driver's control nodes that exist here, for `passDeviceSpecs`. */
   readonly presentControlNodes: ReadonlySet<string>;
+  /** Where the labels that tell what the GPUs are come from and go to. */
+  readonly features: FeatureLabelSettings;
   /** The namespace whose ConfigMaps are read; default all. */
   readonly configNamespace?: string | undefined;
   /** What command line and files say, asked at every turn. Default: nothing. */
@@ -63,6 +66,7 @@ export class NodeAgent {
   readonly #health: NodeHealth;
   readonly #links: LinkScores;
   readonly #writer: NodeWriter;
+  readonly #labeller: FeatureLabeller;
   readonly #events: UntoldEvents;
   readonly #trigger: Trigger;
   readonly #ending = new AbortController();
@@ -89,6 +93,7 @@ export class NodeAgent {
     });
     this.#holders = new HolderBook(this.#podResources, clock, () => this.#inputs.admittedPods());
     this.#writer = new NodeWriter({ node, api, clock, log });
+    this.#labeller = new FeatureLabeller({ node, driver, api, clock, log, ...options.features });
     this.#events = new UntoldEvents({
       objectOf: (about) =>
         about === "node" ? this.#inputs.read()?.node : this.#inputs.pod(about.namespace, about.name),
@@ -139,6 +144,7 @@ export class NodeAgent {
     this.#ending.abort();
     await this.#running;
     await this.#events.tell();
+    await this.#labeller.stop();
     await this.#host.stop();
     this.#podResources.close();
   }
@@ -282,8 +288,9 @@ export class NodeAgent {
       pairScore: await this.#links.scores(gpus),
       withheld: change.withheld,
     });
+    const labelled = await this.#labeller.update({ node: registered, gpus, desired });
     const confirmed = await this.#offering.confirmed();
-    const findings = [...desired.findings, ...change.findings, ...offered.findings];
+    const findings = [...desired.findings, ...change.findings, ...offered.findings, ...labelled];
     if (!confirmed) findings.push(kubeletBehind(node));
     if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(mpsNotRun(node));
     const state = migState(desired.refused, confirmed, change.state);

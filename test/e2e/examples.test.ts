@@ -66,6 +66,10 @@ const expectations: Readonly<Record<string, Expected>> = {
     },
     findings: [],
   },
+  "pick-a-model.yaml": {
+    phases: { inference: "Running", training: "Running", waiting: "Pending" },
+    findings: ["pod-unschedulable"],
+  },
   "renamed-shares.yaml": {
     phases: { whole: "Running", half: "Running", ...many("eighth", 3, "Running") },
     allocatable: {

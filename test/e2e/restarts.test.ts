@@ -93,6 +93,7 @@ async function replaceAgent(cluster: TestCluster, name: string): Promise<void> {
     clock: systemClock,
     log: silentLogger,
     presentControlNodes: new Set(controlNodes),
+    features: { readMachineType: async () => undefined },
   });
   next.start();
   try {

@@ -8,6 +8,7 @@ import { type DesiredState, desiredState, MIG_CONFIG_KEY, MIG_CONFIG_LABEL } fro
 import { type Finding, finding, silentLogger } from "../../base/index.ts";
 import { embeddedFile, type MigConfig, parseMigParted, readClusterPolicy, wantedMig } from "../../config/index.ts";
 import { type Gpu, SimulatedDriver } from "../../gpu/index.ts";
+import { featureLabels } from "../../insight/index.ts";
 import { type Node, type Pod, placementObstacle, podRequests } from "../../kube/index.ts";
 import { executePlan, planGpu } from "../../partition/index.ts";
 import {
@@ -19,7 +20,7 @@ import {
 } from "../../planner/index.ts";
 import { capacity, offers } from "../../sharing/index.ts";
 import type { Declared } from "./declared.ts";
-import type { SimulatedNode } from "./nodes.ts";
+import { SIMULATED_MACHINE, type SimulatedNode } from "./nodes.ts";
 import { inputsOf } from "./preflight.ts";
 
 const GPU_RESOURCE_PREFIX = "nvidia.com/";
@@ -63,6 +64,7 @@ export async function chooseMigConfigs(
   }
   const all = [...outcomes.values()].flatMap((one) => [...one.values()]);
   if (all.every((one) => one.gpus === undefined)) return { ...NOTHING, findings: all.flatMap((one) => one.findings) };
+  const shapes = new Map(await Promise.all(nodes.map(async (node) => [node, await shapesOf(node, outcomes)] as const)));
   const plan = chooseConfigs({
     nodes,
     configs,
@@ -71,7 +73,7 @@ export async function chooseMigConfigs(
       const gpus = config === undefined ? node.gpus : outcomes.get(node)?.get(config)?.gpus;
       return gpus && offered(node, gpus);
     },
-    mayRun: (one, node) => placementObstacle(one.pod, node.node) === undefined,
+    mayRun: (one, node) => shapes.get(node)?.some((shape) => placementObstacle(one.pod, shape) === undefined) ?? false,
   });
   return chosen(plan);
 }
@@ -119,6 +121,33 @@ async function follow({ name, models }: ChoiceNode, config: MigConfig): Promise<
     await executePlan(driver, plan, { signal: new AbortController().signal, log: silentLogger });
   }
   return { gpus: await driver.list(), findings: [] };
+}
+
+/** The node with the labels its agent would give it: as it is, and under each config. */
+async function shapesOf(
+  choice: ChoiceNode,
+  outcomes: ReadonlyMap<ChoiceNode, ReadonlyMap<MigConfig, Followed>>,
+): Promise<readonly Node[]> {
+  const { name, node, models, gpus, desired } = choice;
+  const driver = new SimulatedDriver({ models, seed: name });
+  const facts = await driver.nodeFacts();
+  const followed = [...(outcomes.get(choice)?.values() ?? [])].flatMap((one) =>
+    one.gpus === undefined ? [] : [one.gpus],
+  );
+  return [gpus, ...followed].map((shape) => {
+    const { labels } = featureLabels({
+      nodeName: name,
+      gpus: shape,
+      driverVersion: driver.driverVersion,
+      facts,
+      config: desired.pluginConfig,
+      migStrategy: desired.settings.migStrategy,
+      machineType: SIMULATED_MACHINE,
+      timestamp: undefined,
+    });
+    const metadata = { ...node.metadata, labels: { ...node.metadata.labels, ...Object.fromEntries(labels) } };
+    return { ...node, metadata };
+  });
 }
 
 function offered({ name, desired }: ChoiceNode, gpus: readonly Gpu[]): Amounts {

@@ -12,6 +12,7 @@ import type { NodeSnapshot } from "../../insight/index.ts";
 import type { KubeApi, Pod } from "../../kube/index.ts";
 import { controlNodes } from "../../sharing/index.ts";
 import { type KeptMachine, MachineFile } from "./machine-file.ts";
+import { SIMULATED_MACHINE } from "./nodes.ts";
 
 export interface ClusterNodeOptions {
   readonly name: string;
@@ -166,6 +167,7 @@ export class ClusterNode {
     // A simulated node has the control nodes that the driver makes on a real one.
     const presentControlNodes = new Set(controlNodes);
     const common = { node: name, driver: this.driver, api, kubeletRoot: rootDirectory, clock, log };
-    return new NodeAgent({ ...common, presentControlNodes });
+    const features = { readMachineType: async () => SIMULATED_MACHINE };
+    return new NodeAgent({ ...common, presentControlNodes, features });
   }
 }

@@ -18,6 +18,9 @@ export interface SimulatedNode {
   readonly place: Place | undefined;
 }
 
+/** What a simulated node's firmware would call its machine. The machine that this runs on is none of the node's. */
+export const SIMULATED_MACHINE = "Tranche simulated node";
+
 /** On a Node manifest: the models of its simulated GPUs, `MODEL[:COUNT]` joined by commas. */
 const SIMULATED_GPUS_ANNOTATION = "tranche.dev/simulated-gpus";
 const MAX_GPUS_PER_NODE = 16;
