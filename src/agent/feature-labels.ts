@@ -2,6 +2,8 @@
  * Keeps a node labelled with what its GPUs are, in place of GPU Feature Discovery: on the Node itself, or in a file for
  * Node Feature Discovery.
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type Clock, errorText, type Finding, finding, type Logger } from "../base/index.ts";
 import { effectiveFeatureFlags } from "../config/index.ts";
 import { DriverError, type Gpu, type GpuDriver, type NodeFacts } from "../gpu/index.ts";
@@ -30,6 +32,19 @@ export interface FeatureLabelSettings {
    * for the file, while the same setting from anywhere else only says where it would be. Default none.
    */
   readonly environment?: ReadonlyMap<string, string>;
+  /** Where the machine's `/` is for the file. Default `/`. */
+  readonly root?: string;
+}
+
+/** Reads files of the machine whose `/` is at `root`. */
+export function machineTypeReader(root: string): FeatureLabelSettings["readMachineType"] {
+  return async (path) => {
+    try {
+      return await readFile(join(root, path), "utf8");
+    } catch {
+      return undefined;
+    }
+  };
 }
 
 export interface FeatureLabellerOptions extends FeatureLabelSettings {
@@ -97,7 +112,7 @@ export class FeatureLabeller {
       flags.noTimestamp ? undefined : node,
     );
     const wantsFile = !flags.useNodeFeatureApi || environment.has("--output-file");
-    const path = wantsFile && flags.outputFile !== "" ? flags.outputFile : undefined;
+    const path = wantsFile && flags.outputFile !== "" ? join(this.#options.root ?? "/", flags.outputFile) : undefined;
     return [...findings, ...made.findings, ...(await this.#write(node, made.labels, path))];
   }
 

@@ -1,6 +1,6 @@
 /** The agent keeps its node labelled, on the Node or through a file. */
 import assert from "node:assert/strict";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -9,6 +9,7 @@ import {
   type FeatureLabellerOptions,
   type FeatureLabelSettings,
   type LabelledState,
+  machineTypeReader,
 } from "../../src/agent/feature-labels.ts";
 import { silentLogger, VirtualClock } from "../../src/base/index.ts";
 import type { ClusterPolicyConfig, FeatureFlags, MigStrategy } from "../../src/config/index.ts";
@@ -235,6 +236,18 @@ describe("labels in a file for Node Feature Discovery", () => {
     const [one] = await node.update({});
     assert.equal(one?.code, "feature-file-not-written");
   });
+});
+
+test("the machine's name is read below its root, and a file that is not there is none", async (t) => {
+  const root = await temporaryDirectory(t);
+  await mkdir(join(root, "sys/class/dmi/id"), { recursive: true });
+  await writeFile(join(root, "sys/class/dmi/id/product_name"), "PowerEdge XE9680\n");
+  const node = new LabelledNode({}, { readMachineType: machineTypeReader(root), root });
+  await node.update({});
+  assert.equal(node.labels["nvidia.com/gpu.machine"], "PowerEdge-XE9680");
+  await node.update({ desired: desired({ gfd: { machineTypeFile: "/elsewhere", useNodeFeatureApi: false } }) });
+  const text = await readFile(join(root, "etc/kubernetes/node-feature-discovery/features.d/gfd"), "utf8");
+  assert.match(text, /^nvidia\.com\/gpu\.machine=unknown$/m);
 });
 
 describe("whatever happened before", () => {

@@ -167,7 +167,7 @@ export class ClusterNode {
     // A simulated node has the control nodes that the driver makes on a real one.
     const presentControlNodes = new Set(controlNodes);
     const common = { node: name, driver: this.driver, api, kubeletRoot: rootDirectory, clock, log };
-    const features = { readMachineType: async () => SIMULATED_MACHINE };
+    const features = { readMachineType: async () => SIMULATED_MACHINE, root: rootDirectory };
     return new NodeAgent({ ...common, presentControlNodes, features });
   }
 }
