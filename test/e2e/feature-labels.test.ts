@@ -1,5 +1,7 @@
 /** Nodes say what their GPUs are, and pods choose nodes by it. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { featureLabels } from "../../src/insight/index.ts";
 import { type Node, type Pod, resources } from "../../src/kube/index.ts";
@@ -119,6 +121,23 @@ test("a pod that asks for slices' labels waits until its node has them", async (
     await cluster.eventMatches("picky", /didn't match Pod's node affinity\/selector/);
     await cluster.relabel("all-3g.40gb");
     await cluster.podsBecome("Running", "picky");
+  });
+});
+
+test("a node told to write a file for Node Feature Discovery writes it below its own root, and no label", async (t) => {
+  const objects = [
+    nodeManifest("node-t4", "T4"),
+    clusterPolicy({ plugin: "plugin", pluginDefault: "any" }),
+    configMap("plugin", { any: '{"version": "v1"}' }),
+  ];
+  await withCluster(t, { objects }, async (cluster) => {
+    assert.equal((await labelsOf(cluster))["nvidia.com/gpu.count"], "1");
+    await cluster.setConfigMap("plugin", { any: '{"version": "v1", "flags": {"useNodeFeatureAPI": false}}' });
+    const file = join(cluster.nodeRoot(), "etc/kubernetes/node-feature-discovery/features.d/gfd");
+    const text = await until("the file is there", () => readFile(file, "utf8").catch(() => undefined));
+    assert.match(text, /^nvidia\.com\/gpu\.product=Tesla-T4$/m);
+    await cluster.settle();
+    assert.deepEqual(featuresIn(await labelsOf(cluster)), {});
   });
 });
 
