@@ -12,6 +12,7 @@ import type { NodeSnapshot } from "../insight/index.ts";
 import type { KubeApi, Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
 import { offers } from "../sharing/index.ts";
+import { ContainerSide, type ReadHostFiles } from "./container-side.ts";
 import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
 import { FeatureLabeller, type FeatureLabelSettings } from "./feature-labels.ts";
 import { NodeHealth } from "./health/node-health.ts";
@@ -42,8 +43,10 @@ export interface NodeAgentOptions {
   readonly kubeletRoot: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The driver's control nodes that exist here, for `passDeviceSpecs`. */
-  readonly presentControlNodes: ReadonlySet<string>;
+  /** Tells what the machine has for containers: device files, the driver's files. */
+  readonly readHostFiles: ReadHostFiles;
+  /** Where container runtimes look for CDI specs, `/var/run/cdi` on a node. */
+  readonly cdiDirectory: string;
   /** Where the labels that tell what the GPUs are come from and go to. */
   readonly features: FeatureLabelSettings;
   /** The namespace whose ConfigMaps are read; default all. */
@@ -62,6 +65,7 @@ export class NodeAgent {
   readonly #podResources: PodResourcesClient;
   readonly #holders: HolderBook;
   readonly #offering: Offering;
+  readonly #containers: ContainerSide;
   readonly #repartition: Repartition;
   readonly #health: NodeHealth;
   readonly #links: LinkScores;
@@ -81,7 +85,7 @@ export class NodeAgent {
   #configChanges = 0;
 
   constructor(options: NodeAgentOptions) {
-    const { node, driver, api, kubeletRoot, clock, log, presentControlNodes, configNamespace } = options;
+    const { node, driver, api, kubeletRoot, clock, log, cdiDirectory, configNamespace } = options;
     this.#options = options;
     this.#trigger = new Trigger(clock);
     this.#inputs = new AgentInputs({ node, api, clock, log, configNamespace, onChange: () => this.wake() });
@@ -110,6 +114,8 @@ export class NodeAgent {
       onChange: () => this.#onHealth(),
     });
     const health = this.#health;
+    const { driverVersion } = driver;
+    this.#containers = new ContainerSide({ node, driverVersion, cdiDirectory, holders, log });
     this.#links = new LinkScores(driver);
     this.#offering = new Offering({
       host,
@@ -118,7 +124,6 @@ export class NodeAgent {
       clock,
       isHealthy: (device) => health.isHealthy(device),
       randomUuid: randomUUID,
-      presentControlNodes,
     });
     this.#repartition = new Repartition({
       node,
@@ -276,21 +281,21 @@ export class NodeAgent {
     const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
     const change = await this.#repartition.run(desired.wanted, signal);
     const gpus = await health.look();
-    const offered = offers({
-      gpus,
-      config: desired.pluginConfig,
-      settings: desired.settings,
-      nodeName: node,
-    });
+    const { settings, imex, pluginConfig } = desired;
+    const host = await this.#options.readHostFiles(settings, gpus);
+    const offered = offers({ gpus, config: pluginConfig, settings, nodeName: node, migMinors: host.migMinors });
+    const side = await this.#containers.prepare({ gpus, offers: offered.offers, settings, imex, host });
     await this.#offering.publish({
       offers: offered.offers,
-      settings: desired.settings,
+      settings,
       pairScore: await this.#links.scores(gpus),
-      withheld: change.withheld,
+      facts: side.facts,
+      withheld: [...change.withheld, ...side.unusable],
     });
+    await this.#containers.settle();
     const labelled = await this.#labeller.update({ node: registered, gpus, desired });
     const confirmed = await this.#offering.confirmed();
-    const findings = [...desired.findings, ...change.findings, ...offered.findings, ...labelled];
+    const findings = [...desired.findings, ...change.findings, ...offered.findings, ...side.findings, ...labelled];
     if (!confirmed) findings.push(kubeletBehind(node));
     if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(mpsNotRun(node));
     const state = migState(desired.refused, confirmed, change.state);

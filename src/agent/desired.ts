@@ -11,7 +11,9 @@ import {
   type DevicePluginConfig,
   type EffectiveFlags,
   effectiveFlags,
+  effectiveImex,
   generatedMigConfigs,
+  type ImexConfig,
   type MigPartedFile,
   parseMigParted,
   readClusterPolicy,
@@ -45,6 +47,7 @@ export interface DesiredState {
   /** Tells this config from what it was before an edit; `undefined` for the defaults. */
   readonly pluginConfigHash: string | undefined;
   readonly settings: EffectiveFlags;
+  readonly imex: ImexConfig;
   /** Which XID errors make devices unhealthy. */
   readonly xidRules: XidRules;
   readonly findings: readonly Finding[];
@@ -63,6 +66,7 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
   const { settings: local } = inputs.local ?? noLocalInputs;
   const environment = new Map([...environmentOf(policy.value), ...local]);
   const flags = effectiveFlags(pluginConfig.flags, environment);
+  const imex = effectiveImex(pluginConfig.imex, environment);
   const health = xidRules(environment);
   return {
     ...mig,
@@ -71,12 +75,14 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
     pluginConfigHash,
     pluginConfig,
     settings: flags.flags,
+    imex: imex.imex,
     xidRules: health,
     findings: [
       ...policy.findings,
       ...mig.findings,
       ...plugin.findings,
       ...flags.findings,
+      ...imex.findings,
       ...health.unreadable.map(unreadableXid),
     ],
   };

@@ -1,9 +1,11 @@
 /** The agent of one GPU node: partition, sharing, kubelet and Kubernetes API put together. */
 export { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 export { configMapFile } from "./config-maps.ts";
+export type { ReadHostFiles } from "./container-side.ts";
 export { type DesiredState, desiredState, MIG_CONFIG_KEY, MIG_CONFIG_LABEL } from "./desired.ts";
 export { type FeatureLabelSettings, machineTypeReader } from "./feature-labels.ts";
 export { knownXids, QUIET_MS as XID_QUIET_MS, type Recovery, type XidMeaning, xidMeaning } from "./health/xid-table.ts";
+export { type HostFilesOptions, hostFilesReader } from "./host-files.ts";
 export type { InputValues } from "./inputs.ts";
 export type { ConfigChoice, ConfigSource, LocalInputs } from "./local-inputs.ts";
 export { PLUGIN_CONFIG_LABEL } from "./plugin-config.ts";

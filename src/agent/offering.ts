@@ -12,6 +12,7 @@ import {
   preferredAllocation,
   type SharingSettings,
 } from "../sharing/index.ts";
+import type { NodeFacts } from "./container-side.ts";
 import { type HolderBook, uuidOf } from "./holders.ts";
 import type { Withdrawal } from "./repartition.ts";
 
@@ -24,6 +25,7 @@ export interface Published {
   readonly offers: readonly Offer[];
   readonly settings: SharingSettings;
   readonly pairScore: PairScore;
+  readonly facts: NodeFacts;
   /** UUIDs of devices that no pod may get for now. */
   readonly withheld: readonly string[];
 }
@@ -48,8 +50,6 @@ export interface OfferingOptions {
   isHealthy(device: Device): boolean;
   /** A fresh version 4 UUID, for CDI annotation keys. */
   randomUuid(): string;
-  /** Which of the driver's control nodes, such as `/dev/nvidiactl`, exist on this node. */
-  readonly presentControlNodes: ReadonlySet<string>;
 }
 
 /** The agent's side of all device plugins of the node. */
@@ -175,8 +175,8 @@ export class Offering implements Withdrawal {
         retryable: true,
       });
     }
-    const { randomUuid, presentControlNodes, holders } = this.#options;
-    const answer = allocate({ offer, ids, settings: published.settings, randomUuid, presentControlNodes });
+    const { randomUuid, holders } = this.#options;
+    const answer = allocate({ offer, ids, settings: published.settings, randomUuid, ...published.facts });
     holders.granted(ids);
     this.#allocations += 1;
     return answer;

@@ -567,7 +567,22 @@ export const findingCodes = {
   "mig-capability-unknown": {
     severity: "warning",
     meaning:
-      "Device nodes are to be passed to containers and those of a MIG device are not known. A container gets the device without its capability nodes.",
+      "Device nodes are to be passed to containers, or described in CDI specs, and those of a MIG device are not known. By device specs a container gets the device without its capability nodes, by CDI it is not given to pods.",
+  },
+  "cdi-specs-not-written": {
+    severity: "error",
+    meaning:
+      "The files that describe the node's devices to container runtimes cannot be written. A device that no file describes is not given to pods, whose containers could not start.",
+  },
+  "imex-channel-missing": {
+    severity: "error",
+    meaning:
+      "The device-plugin config requires an IMEX channel whose device file does not exist on the node, so no device of the node is given to pods.",
+  },
+  "imex-channel-skipped": {
+    severity: "warning",
+    meaning:
+      "The device-plugin config names an IMEX channel whose device file does not exist on the node. Pods get their devices without the channel.",
   },
   "shares-of-one-gpu": {
     severity: "info",

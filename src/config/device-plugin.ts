@@ -8,16 +8,8 @@ import type { Outcome } from "../base/index.ts";
 import { readDevicePluginFlags } from "./device-plugin-flags.ts";
 import { readSharing } from "./device-plugin-sharing.ts";
 import { readFirstDocument } from "./documents.ts";
-import {
-  type FieldReader,
-  fieldReader,
-  isInteger,
-  mistyped,
-  outcome,
-  readBoolean,
-  readList,
-  readString,
-} from "./field-reader.ts";
+import { type FieldReader, fieldReader, outcome, readList, readString } from "./field-reader.ts";
+import { readImex } from "./imex.ts";
 import { type FieldPath, type PlaceAt, placesIn } from "./places.ts";
 import { readResourceName } from "./resource-names.ts";
 import { exactFields, type Field, structFields } from "./struct-fields.ts";
@@ -40,12 +32,13 @@ export function parseDevicePluginConfig(
     names: ["version", "flags", "resources", "sharing", "imex"],
   });
   checkVersion(reader, fields.get("version"));
+  const imex = fields.get("imex");
   const config = {
     flags: readDevicePluginFlags(reader, fields.get("flags")),
     resources: readResources(reader, fields.get("resources")),
     sharing: readSharing(reader, fields.get("sharing")),
+    ...(imex === undefined ? {} : { imex: readImex(reader, imex) }),
   };
-  checkImex(reader, fields.get("imex"));
   return outcome(config, reader.findings);
 }
 
@@ -89,23 +82,4 @@ function readNamedResource(reader: FieldReader, path: FieldPath, value: unknown)
   const pattern = item["pattern"] === null ? "" : readString(reader, [...path, "pattern"], item["pattern"]);
   const name = readResourceName(reader, [...path, "name"], item["name"]);
   return pattern === undefined || name === undefined ? undefined : { pattern, name, place: reader.placeOf(path) };
-}
-
-/** `imex` has no effect on sharing; it is only held to its rules (api/config/v1/imex.go). */
-function checkImex(reader: FieldReader, field: Field | undefined): void {
-  if (field === undefined) return;
-  const fields = structFields(reader, field.path, field.value, { names: ["channelIDs", "required"] });
-  const required = fields.get("required");
-  if (required !== undefined) readBoolean(reader, required.path, required.value);
-  const channels = fields.get("channelIDs");
-  if (channels === undefined) return;
-  const ids = readList(reader, channels.path, channels.value) ?? [];
-  for (const [index, id] of ids.entries()) {
-    if (isInteger(id) || id === null) continue;
-    mistyped(reader, [...channels.path, index], id, { type: "int", remedy: "write `[0]` or `[]`" });
-    return;
-  }
-  if (ids.length === 0 || (ids.length === 1 && (ids[0] ?? 0) === 0)) return;
-  const message = `invalid IMEX config: channelIDs must be [] or [0]; found [${ids.join(" ")}]`;
-  reader.report("bad-value", reader.placeOf(channels.path), message, "write `channelIDs: [0]` or remove it");
 }

@@ -1,4 +1,5 @@
 /** NVIDIA's file formats and Kubernetes manifests: text to typed values, or findings with file, line and column. */
+
 export { devicePluginEnvironment, readClusterPolicy } from "./cluster-policy.ts";
 export { deviceFilterOf } from "./device-filter.ts";
 export { parseDevicePluginConfig } from "./device-plugin.ts";
@@ -8,6 +9,7 @@ export { type ExportedMigFile, exportedMigFile } from "./exported.ts";
 export { generatedMigConfigs } from "./generated.ts";
 export { type GoDuration, parseGoDuration } from "./go-duration.ts";
 export { type Hook, type HookName, type HooksFile, hookNames, parseHooksFile } from "./hooks-file.ts";
+export { effectiveImex, noImex } from "./imex.ts";
 export { type JsonText, readJsonText } from "./json-text.ts";
 export { type EmbeddedFile, embeddedFile, type FileText, readManifests } from "./manifests.ts";
 export { parseMigParted, selectMigConfig } from "./mig-parted.ts";
@@ -31,6 +33,7 @@ export type {
   DeviceRef,
   EffectiveFlags,
   FeatureFlags,
+  ImexConfig,
   Manifest,
   MigConfig,
   MigConfigEntry,

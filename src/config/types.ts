@@ -126,6 +126,16 @@ export interface DevicePluginConfig {
   readonly flags: PluginFlags;
   readonly resources: { readonly gpus: readonly NamedResource[]; readonly mig: readonly NamedResource[] };
   readonly sharing: SharingConfig;
+  /** `undefined` reads as no channels. */
+  readonly imex?: ImexConfig;
+}
+
+/** Channels to the memory of GPUs on other nodes that every container gets. */
+export interface ImexConfig {
+  /** `[]` or `[0]`. */
+  readonly channelIds: readonly number[];
+  /** Whether containers shall get no device where a channel is missing. */
+  readonly required: boolean;
 }
 
 /** What Tranche reads of a ClusterPolicy (NVIDIA gpu-operator api/nvidia/v1/clusterpolicy_types.go). */

@@ -15,7 +15,7 @@ export { Controllers, type ControllersOptions } from "./controllers/controllers.
 export { logReader } from "./kubelet/logs.ts";
 export type { WorkloadDriver } from "./kubelet/program.ts";
 export type { GpuUse, LogLine } from "./kubelet/runtime.ts";
-export { type ContainerRef, type KubeletOptions, KubeletStandIn } from "./kubelet/stand-in.ts";
+export { type ContainerRef, cdiDirectoryOf, type KubeletOptions, KubeletStandIn } from "./kubelet/stand-in.ts";
 export { workloadAnnotations } from "./kubelet/workload.ts";
 export { NodeLifecycle, type NodeLifecycleOptions } from "./node-lifecycle/node-lifecycle.ts";
 export { ClusterState } from "./scheduler/cluster-state.ts";

@@ -40,6 +40,7 @@ export {
   validLayouts,
 } from "./geometry-layouts.ts";
 export { bitCount, type LayoutSpace, layoutOf, layoutSpace, layoutsHolding, maskOf } from "./geometry-space.ts";
+export { migCapabilityMinors } from "./mig-minors.ts";
 export {
   canonicalMigProfileName,
   type MigNameParts,

@@ -1,4 +1,6 @@
 /** The kubelet's sockets over gRPC, both ends: device plugins, their registration, and the pod resources API. */
+export { CDI_DIRECTORY, CdiDirectory } from "./cdi-directory.ts";
+export { parseCdiSpec } from "./cdi-parse.ts";
 export { type ConnectOptions, DevicePluginConnection } from "./plugin-connection.ts";
 export { DevicePluginHost, type DevicePluginHostOptions, type ResourceOffer } from "./plugin-host.ts";
 export { DevicePluginServer, type DevicePluginServerOptions, pluginSocketName } from "./plugin-server.ts";

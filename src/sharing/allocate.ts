@@ -5,11 +5,12 @@
  */
 import { TrancheError } from "../base/index.ts";
 import type { DeviceListStrategy } from "../config/index.ts";
+import { controlNodes } from "./cdi-edits.ts";
+import { enabledExtras, isCdi } from "./cdi-specs.ts";
+import { type CdiExtra, cdiName } from "./cdi-types.ts";
+import { imexChannelPath, under } from "./host-files.ts";
 import { isReplica } from "./isolation.ts";
 import type { AllocateAnswer, Device, Offer, SharingSettings } from "./types.ts";
-
-/** A kind of CDI device beside GPUs, of which a container gets all there are. */
-export type CdiExtra = "gdrcopy" | "gds" | "mofed";
 
 export interface AllocateRequest {
   readonly offer: Offer;
@@ -22,20 +23,12 @@ export interface AllocateRequest {
   randomUuid(): string;
   /** Which extra CDI devices exist. Default: each one that the settings enable. */
   readonly cdiExtras?: ReadonlySet<CdiExtra>;
+  /** IMEX channels that every container gets. Default none. */
+  readonly imexChannels?: readonly number[];
 }
-
-/** Device nodes that every GPU container needs beside its GPU's own, in the order NVIDIA passes them. */
-export const controlNodes: readonly string[] = [
-  "/dev/nvidiactl",
-  "/dev/nvidia-uvm",
-  "/dev/nvidia-uvm-tools",
-  "/dev/nvidia-modeset",
-];
 
 /** NVIDIA's container runtime takes the names of mounts in this directory for the devices asked for. */
 const volumeMountRoot = "/var/run/nvidia-container-devices";
-
-const cdiVendor = "k8s.device-plugin.nvidia.com";
 
 /**
  * What the container of `request.ids` gets; several shares of one device are one device to it.
@@ -56,11 +49,13 @@ export function allocate(request: AllocateRequest): AllocateAnswer {
   };
   const envs = { ...(isMpsClient ? mpsEnvs(offer) : {}), ...extraEnvs(settings) };
   const mounts = isMpsClient ? mpsMounts(offer, settings) : [];
+  const { imexChannels = [] } = request;
+  const mountNames = [...deviceIds, ...imexChannels.map((channel) => `imex/${channel}`)];
   if ([...strategies].every(isCdi)) return { ...base, envs, mounts, devices: [] };
   return {
     ...base,
-    envs: { ...envs, ...visibleDevices(strategies, deviceIds) },
-    mounts: strategies.has("volume-mounts") ? [...mounts, ...deviceIds.map(volumeMount)] : mounts,
+    envs: { ...envs, ...visibleDevices(strategies, deviceIds), ...imexEnvs(strategies, imexChannels) },
+    mounts: strategies.has("volume-mounts") ? [...mounts, ...mountNames.map(volumeMount)] : mounts,
     devices: settings.passDeviceSpecs ? deviceSpecs(devices, request) : [],
   };
 }
@@ -85,21 +80,14 @@ function requestedDevices({ offer, ids }: AllocateRequest): readonly Device[] {
   return [...byUuid.values()];
 }
 
-function isCdi(strategy: DeviceListStrategy): boolean {
-  return strategy === "cdi-annotations" || strategy === "cdi-cri";
-}
-
-function allCdiNames(deviceIds: readonly string[], { settings, cdiExtras }: AllocateRequest): readonly string[] {
+function allCdiNames(deviceIds: readonly string[], request: AllocateRequest): readonly string[] {
+  const { settings, cdiExtras, imexChannels = [] } = request;
   const extras = enabledExtras(settings).filter((extra) => cdiExtras === undefined || cdiExtras.has(extra));
-  return [...deviceIds.map((id) => `${cdiVendor}/gpu=${id}`), ...extras.map((extra) => `${cdiVendor}/${extra}=all`)];
-}
-
-function enabledExtras(settings: SharingSettings): readonly CdiExtra[] {
-  const enabled: CdiExtra[] = [];
-  if (settings.gdrcopyEnabled) enabled.push("gdrcopy");
-  if (settings.gdsEnabled) enabled.push("gds");
-  if (settings.mofedEnabled) enabled.push("mofed");
-  return enabled;
+  return [
+    ...deviceIds.map((id) => cdiName("gpu", id)),
+    ...imexChannels.map((channel) => cdiName("imex-channel", String(channel))),
+    ...extras.map((extra) => cdiName(extra, "all")),
+  ];
 }
 
 function cdiAnnotation(names: readonly string[], request: AllocateRequest): Readonly<Record<string, string>> {
@@ -118,6 +106,14 @@ function visibleDevices(
 ): Readonly<Record<string, string>> {
   if (strategies.has("volume-mounts")) return { NVIDIA_VISIBLE_DEVICES: volumeMountRoot };
   return { NVIDIA_VISIBLE_DEVICES: deviceIds.join(",") };
+}
+
+/** By volume mounts the channels are mounts too, and the runtime needs no variable. */
+function imexEnvs(
+  strategies: ReadonlySet<DeviceListStrategy>,
+  channels: readonly number[],
+): Readonly<Record<string, string>> {
+  return channels.length > 0 && strategies.has("envvar") ? { NVIDIA_IMEX_CHANNELS: channels.join(",") } : {};
 }
 
 function volumeMount(deviceId: string): AllocateAnswer["mounts"][number] {
@@ -139,14 +135,11 @@ function mpsMounts({ resource }: Offer, { mpsRoot }: SharingSettings): AllocateA
 /** Control nodes that exist, then the devices' own; NVIDIA lists those once for each share, here each stands once. */
 function deviceSpecs(devices: readonly Device[], request: AllocateRequest): AllocateAnswer["devices"] {
   const control = controlNodes.filter((path) => request.presentControlNodes.has(path));
-  const paths = new Set([...control, ...devices.flatMap((one) => one.paths)]);
+  const channels = (request.imexChannels ?? []).map(imexChannelPath);
+  const paths = new Set([...control, ...devices.flatMap((one) => one.paths), ...channels]);
   return [...paths].map((path) => ({
     containerPath: path,
     hostPath: under(request.settings.nvidiaDevRoot, path),
     permissions: "rw",
   }));
-}
-
-function under(root: string, path: string): string {
-  return `${root.replace(/\/+$/, "")}${path}`;
 }

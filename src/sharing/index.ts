@@ -1,5 +1,20 @@
 /** What a node offers of its GPUs, which devices suit a container best, and what a container is given. */
-export { type AllocateRequest, allocate, type CdiExtra, controlNodes } from "./allocate.ts";
+export { type AllocateRequest, allocate } from "./allocate.ts";
+export { type CdiSettings, controlNodes } from "./cdi-edits.ts";
+export { sameSpecs, withKept } from "./cdi-keep.ts";
+export { type CdiSpecs, type CdiSpecsRequest, cdiSpecs, isCdi, presentExtras } from "./cdi-specs.ts";
+export {
+  type CdiClass,
+  type CdiDevice,
+  type CdiEdits,
+  type CdiExtra,
+  type CdiSpec,
+  cdiClasses,
+  cdiFileName,
+  cdiKind,
+  cdiName,
+} from "./cdi-types.ts";
+export { type HostFiles, imexChannelPath, noHostFiles } from "./host-files.ts";
 export { isolationOf, isReplica } from "./isolation.ts";
 export { linkScore } from "./link-score.ts";
 export { type MigMinors, type NodeDevice, type NodeDevices, nodeDevices, parseMigMinors } from "./node-device.ts";

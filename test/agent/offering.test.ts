@@ -6,7 +6,7 @@ import { SmallNode } from "./support/small-node.ts";
 
 function published(layout: string, parts: ConfigParts = {}): Published {
   const { offers } = nodeOffers({ ...parts, gpus: [gpu(0, layout), gpu(1)], settings: { migStrategy: "mixed" } });
-  return { offers, settings, pairScore: () => 0, withheld: [] };
+  return { offers, settings, pairScore: () => 0, facts: { presentControlNodes: new Set() }, withheld: [] };
 }
 
 /** What the kubelet shows, as `resource: ids`. */

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { NodeAgent } from "../../src/agent/index.ts";
 import { type Finding, findingLine, silentLogger, systemClock } from "../../src/base/index.ts";
+import { simulatedHostFiles } from "../../src/cli/up/simulated-files.ts";
 import type { KubeObject } from "../../src/kube/index.ts";
-import { controlNodes } from "../../src/sharing/index.ts";
 import { type TestCluster, withCluster } from "../support/cluster.ts";
 import { clusterPolicy, configMap, migParted, nodeManifest, pod, timeSliced } from "../support/manifests.ts";
 import { until } from "../support/until.ts";
@@ -92,7 +92,8 @@ async function replaceAgent(cluster: TestCluster, name: string): Promise<void> {
     kubeletRoot: cluster.nodeRoot(name),
     clock: systemClock,
     log: silentLogger,
-    presentControlNodes: new Set(controlNodes),
+    readHostFiles: simulatedHostFiles,
+    cdiDirectory: join(cluster.nodeRoot(), "cdi"),
     features: { readMachineType: async () => undefined },
   });
   next.start();

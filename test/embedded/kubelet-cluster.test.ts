@@ -10,6 +10,7 @@ import { modelById, SimulatedDriver } from "../../src/gpu/index.ts";
 import { KubeClient, type KubeEvent, type Node, type Pod, resources } from "../../src/kube/index.ts";
 import { DevicePluginServer } from "../../src/kubelet/index.ts";
 import { until } from "../support/until.ts";
+import { describeDevices } from "./support/cdi.ts";
 
 const slice = "nvidia.com/mig-3g.20gb";
 let server: ApiServer;
@@ -41,6 +42,7 @@ async function startNode(name: string, ordinal: number): Promise<void> {
   const driver = new SimulatedDriver({ seed: name, models: [model] });
   const uuids = await cut(driver);
   const rootDirectory = join(directory, name);
+  await describeDevices(join(rootDirectory, "cdi"), await driver.list());
   const kubelet = new KubeletStandIn({
     name,
     ordinal,
@@ -188,7 +190,7 @@ test("a slice that vanished under its plugin fails the container as containerd w
   assert.equal(pod.status?.phase, "Pending");
   assert.match(
     pod.status?.containerStatuses?.[0]?.state.waiting?.message ?? "",
-    /unresolvable CDI devices k8s\.device-plugin\.nvidia\.com\/gpu=MIG-/,
+    /failed to stat CDI host device "\/dev\/nvidia-caps\/nvidia-cap\d+": no such file or directory$/,
   );
 });
 

@@ -1,16 +1,25 @@
 /** What a container sees, from what plugins answered; and the kubelet's own check of a pod against its node. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { injectedEdits } from "../../src/embedded/kubelet/cdi-injection.ts";
 import { nodeRejection } from "../../src/embedded/kubelet/node-fit.ts";
 import { isExtendedResourceName } from "../../src/embedded/kubelet/resource-names.ts";
-import { mergeAnswers, requestedDevices, resolveDevices } from "../../src/embedded/kubelet/visible-devices.ts";
+import {
+  cdiNames,
+  mergeAnswers,
+  requestedDevices,
+  resolveDevices,
+} from "../../src/embedded/kubelet/visible-devices.ts";
 import { modelById, SimulatedDriver } from "../../src/gpu/index.ts";
 import type { Node, Pod } from "../../src/kube/index.ts";
 import type { AllocateAnswer } from "../../src/sharing/index.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { describeDevices } from "./support/cdi.ts";
 
 const noAnswer: AllocateAnswer = { envs: {}, mounts: [], devices: [], annotations: {}, cdiDevices: [] };
 const mountRoot = "/var/run/nvidia-container-devices";
 const cdi = "k8s.device-plugin.nvidia.com/gpu";
+const cannotInject = "CreateContainerError: failed to create containerd container: CDI device injection failed:";
 
 /** Two T4s and an A100 cut into a 3g at 4 and two 1g at 0 and 1. */
 async function driverWithSlices(): Promise<SimulatedDriver> {
@@ -41,6 +50,7 @@ async function driverWithSlices(): Promise<SimulatedDriver> {
 
 const gpus = await (await driverWithSlices()).list();
 const t4 = gpus[0]?.uuid ?? "";
+const otherT4 = gpus[1]?.uuid ?? "";
 const parent = gpus[2]?.uuid ?? "";
 const slice = gpus[2]?.instances.find((one) => one.profile.name === "3g.20gb")?.computeInstances[0];
 const sliceUuid = slice?.uuid ?? "";
@@ -68,20 +78,29 @@ const rows: readonly { name: string; answer: Partial<AllocateAnswer>; env?: stri
   { name: "mounts alone say nothing", answer: { mounts: [mount(t4)] }, want: "" },
   {
     name: "CDI names in the request",
-    answer: { cdiDevices: [`${cdi}=${sliceUuid}`, "k8s.device-plugin.nvidia.com/gds=all"] },
+    answer: { cdiDevices: [`${cdi}=${sliceUuid}`] },
     want: "GPU 2 3g.20gb@4",
   },
   {
     name: "CDI names in an annotation",
-    answer: { annotations: { "cdi.k8s.io/nvidia-device-plugin_1": `${cdi}=0,${cdi}=1` } },
+    answer: { annotations: { "cdi.k8s.io/nvidia-device-plugin_1": `${cdi}=${t4},${cdi}=${otherT4}` } },
     want: "GPU 0, GPU 1",
   },
   {
     name: "the operator's annotation prefix counts too",
-    answer: { annotations: { "nvidia.cdi.k8s.io/x": `${cdi}=0` } },
+    answer: { annotations: { "nvidia.cdi.k8s.io/x": `${cdi}=${t4}` } },
     want: "GPU 0",
   },
-  { name: "the same device by two ways is one", answer: { ...visible(t4), cdiDevices: [`${cdi}=0`] }, want: "GPU 0" },
+  {
+    name: "the same device by two ways is one",
+    answer: { ...visible(t4), cdiDevices: [`${cdi}=${t4}`] },
+    want: "GPU 0",
+  },
+  {
+    name: "what CDI gives hides what the environment names",
+    answer: { ...visible(otherT4), cdiDevices: [`${cdi}=${t4}`] },
+    want: "GPU 0",
+  },
   { name: "the pod's own variable comes later and wins", answer: visible(t4), env: "void", want: "" },
   {
     name: "an unknown UUID fails the start",
@@ -90,14 +109,19 @@ const rows: readonly { name: string; answer: Partial<AllocateAnswer>; env?: stri
   },
   {
     name: "an unknown CDI name fails the creation",
-    answer: { cdiDevices: [`${cdi}=MIG-gone`] },
-    want: `CreateContainerError: failed to create containerd container: CDI device injection failed: unresolvable CDI devices ${cdi}=MIG-gone`,
+    answer: { cdiDevices: [`${cdi}=MIG-gone`, `${cdi}=${t4}`, "k8s.device-plugin.nvidia.com/gds=all"] },
+    want: `${cannotInject} unresolvable CDI devices ${cdi}=MIG-gone, k8s.device-plugin.nvidia.com/gds=all`,
   },
 ];
 for (const { name, answer, env, want } of rows) {
-  test(name, () => {
+  test(name, async (t) => {
+    const directory = await temporaryDirectory(t);
+    await describeDevices(directory, gpus);
+    const injected = await injectedEdits(directory, cdiNames({ ...noAnswer, ...answer }));
     const own = env === undefined ? [] : [{ name: "NVIDIA_VISIBLE_DEVICES", value: env }];
-    const resolved = resolveDevices(requestedDevices({ ...noAnswer, ...answer }, own), gpus);
+    const resolved = injected.ok
+      ? resolveDevices(requestedDevices({ ...noAnswer, ...answer }, { env: own, edits: injected.edits }), gpus)
+      : injected;
     const text = resolved.ok
       ? resolved.devices.map((one) => one.name).join(", ")
       : `${resolved.fault.reason}: ${resolved.fault.message}`;

@@ -6,13 +6,13 @@
  */
 import { NodeAgent } from "../../agent/index.ts";
 import type { Clock, Logger } from "../../base/index.ts";
-import { KubeletStandIn } from "../../embedded/index.ts";
+import { cdiDirectoryOf, KubeletStandIn } from "../../embedded/index.ts";
 import { type GpuModel, SimulatedDriver } from "../../gpu/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
 import type { KubeApi, Pod } from "../../kube/index.ts";
-import { controlNodes } from "../../sharing/index.ts";
 import { type KeptMachine, MachineFile } from "./machine-file.ts";
 import { SIMULATED_MACHINE } from "./nodes.ts";
+import { simulatedHostFiles } from "./simulated-files.ts";
 
 export interface ClusterNodeOptions {
   readonly name: string;
@@ -164,10 +164,9 @@ export class ClusterNode {
 
   #newAgent(): NodeAgent {
     const { name, rootDirectory, api, clock, log } = this.#options;
-    // A simulated node has the control nodes that the driver makes on a real one.
-    const presentControlNodes = new Set(controlNodes);
     const common = { node: name, driver: this.driver, api, kubeletRoot: rootDirectory, clock, log };
     const features = { readMachineType: async () => SIMULATED_MACHINE, root: rootDirectory };
-    return new NodeAgent({ ...common, presentControlNodes, features });
+    const cdiDirectory = cdiDirectoryOf(rootDirectory);
+    return new NodeAgent({ ...common, readHostFiles: simulatedHostFiles, cdiDirectory, features });
   }
 }

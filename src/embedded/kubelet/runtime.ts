@@ -9,12 +9,13 @@ import { type Clock, TrancheError } from "../../base/index.ts";
 import { type CudaOutOfMemoryError, DriverError } from "../../gpu/index.ts";
 import type { Container, Pod } from "../../kube/index.ts";
 import type { AllocateAnswer } from "../../sharing/index.ts";
+import { injectedEdits } from "./cdi-injection.ts";
 import { PodAddresses } from "./pod-network.ts";
 import { Program, type WorkloadDriver } from "./program.ts";
 import { type ContainerEnd, type RuntimeContainer, recalledContainers } from "./runtime-container.ts";
 import {
+  cdiNames,
   type DeviceFault,
-  type DeviceRequest,
   driverFault,
   type ResolvedDevices,
   requestedDevices,
@@ -28,6 +29,8 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   /** The network of the node's pods, a /24. */
   readonly network: string;
+  /** Where it looks for CDI specs. */
+  readonly cdiDirectory: string;
 }
 
 export interface ContainerRequest {
@@ -158,7 +161,7 @@ export class SimulatedRuntime {
    */
   async run(request: ContainerRequest): Promise<RuntimeContainer> {
     const { pod, container, attempt, answer } = request;
-    const resolved = await this.#resolve(requestedDevices(answer, container.env));
+    const resolved = await this.#resolve(answer, container.env);
     if (!resolved.ok && resolved.fault.reason === "CreateContainerError") throw new ContainerFault(resolved.fault);
     const podUid = pod.metadata.uid ?? "";
     const nowMs = this.#options.clock.now();
@@ -237,10 +240,14 @@ export class SimulatedRuntime {
   }
 
   /** Only who asks for GPUs needs the driver. */
-  async #resolve(request: DeviceRequest): Promise<ResolvedDevices> {
-    if (request.legacy.length === 0 && request.cdi.length === 0) return { ok: true, devices: [] };
+  async #resolve(answer: AllocateAnswer, env: Container["env"]): Promise<ResolvedDevices> {
+    const { driver, cdiDirectory } = this.#options;
+    const injected = await injectedEdits(cdiDirectory, cdiNames(answer));
+    if (!injected.ok) return injected;
+    const request = requestedDevices(answer, { env, edits: injected.edits });
+    if (request.legacy.length === 0 && request.nodes.length === 0) return { ok: true, devices: [] };
     try {
-      return resolveDevices(request, await this.#options.driver.list());
+      return resolveDevices(request, await driver.list());
     } catch (error) {
       if (!(error instanceof DriverError)) throw error;
       return { ok: false, fault: driverFault(error) };

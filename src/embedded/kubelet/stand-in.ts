@@ -4,6 +4,8 @@
  * The runtime and its containers live as long as this object; the kubelet itself can go away and come back.
  */
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { type Clock, type Logger, silentLogger, systemClock, TrancheError } from "../../base/index.ts";
 import type { KubeApi, Pod } from "../../kube/index.ts";
 import type { Allocation } from "../../kubelet/index.ts";
@@ -56,7 +58,8 @@ export class KubeletStandIn {
     const { name, ordinal, labels = {}, annotations = {}, rootDirectory, api, driver } = options;
     const { cpus = 128, memoryMiB = 1024 * 1024, maxPods = 110, clock = systemClock, log = silentLogger } = options;
     const machine = { name, ordinal, labels, annotations, cpus, memoryMiB, maxPods };
-    this.#runtime = new SimulatedRuntime({ driver, clock, network: podNetwork(ordinal) });
+    const cdiDirectory = cdiDirectoryOf(rootDirectory);
+    this.#runtime = new SimulatedRuntime({ driver, clock, network: podNetwork(ordinal), cdiDirectory });
     for (const pod of options.earlierPods ?? []) this.#runtime.recall(pod);
     const { admitAfter = Promise.resolve() } = options;
     this.#runOptions = { machine, rootDirectory, api, runtime: this.#runtime, admitAfter, clock, log };
@@ -98,6 +101,8 @@ export class KubeletStandIn {
     return this.#startAnew(async () => {
       await this.#runtime.cutPower();
       this.#bootId = randomUUID();
+      // It is in memory on a real machine.
+      await rm(cdiDirectoryOf(this.#runOptions.rootDirectory), { recursive: true, force: true });
       await meanwhile();
     });
   }
@@ -148,6 +153,11 @@ export class KubeletStandIn {
     await run.start();
     this.#run = run;
   }
+}
+
+/** Where the node's runtime looks for CDI specs: what `/var/run/cdi` is on a real one. */
+export function cdiDirectoryOf(rootDirectory: string): string {
+  return join(rootDirectory, "cdi");
 }
 
 /** Names a container of a pod. */

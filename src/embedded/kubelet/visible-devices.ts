@@ -3,18 +3,30 @@
  *
  * Two ways lead in. The NVIDIA container runtime reads `NVIDIA_VISIBLE_DEVICES` or, if that names the directory, the
  * mounts below `/var/run/nvidia-container-devices` (nvidia-container-toolkit internal/config/image). CDI names come
- * with the CRI request or in annotations and are injected by containerd.
+ * with the CRI request or in annotations, and containerd injects what the specs on the node say of them.
  */
-import type { ComputeInstance, DriverError, Gpu, GpuInstance } from "../../gpu/index.ts";
+import {
+  type ComputeInstance,
+  type DriverError,
+  type Gpu,
+  type GpuInstance,
+  migCapabilityMinors,
+} from "../../gpu/index.ts";
 import type { EnvVar } from "../../kube/index.ts";
-import type { AllocateAnswer } from "../../sharing/index.ts";
+import type { AllocateAnswer, CdiEdits } from "../../sharing/index.ts";
 
 /** The ids a container's runtime configuration names, in order. */
 export interface DeviceRequest {
   /** For the NVIDIA container runtime: UUIDs, indices, or `all`. */
   readonly legacy: readonly string[];
-  /** Fully qualified CDI names of GPUs. */
-  readonly cdi: readonly string[];
+  /** Device files that CDI specs bring in. */
+  readonly nodes: readonly string[];
+}
+
+/** What a container's environment and CDI add to what the plugins answered. */
+export interface ContainerExtras {
+  readonly env?: readonly EnvVar[] | undefined;
+  readonly edits?: CdiEdits;
 }
 
 /** A GPU or MIG device as a program in the container sees it. */
@@ -36,7 +48,6 @@ export interface DeviceFault {
 }
 
 const mountRoot = "/var/run/nvidia-container-devices";
-const cdiKind = "k8s.device-plugin.nvidia.com/gpu";
 
 /**
  * Merges the answers of several resources for one container. The first value wins for an equal key, as in the
@@ -61,16 +72,26 @@ export function mergeAnswers(answers: readonly AllocateAnswer[]): AllocateAnswer
   };
 }
 
-/** The ids in `answer` and in the container's own environment, which comes later and therefore wins. */
-export function requestedDevices(answer: AllocateAnswer, env: readonly EnvVar[] = []): DeviceRequest {
-  const own = env.findLast((one) => one.name === "NVIDIA_VISIBLE_DEVICES");
-  const visible = own === undefined ? answer.envs["NVIDIA_VISIBLE_DEVICES"] : (own.value ?? "");
+/** The fully qualified CDI names that a container is created with. */
+export function cdiNames(answer: AllocateAnswer): readonly string[] {
   const annotated = Object.entries(answer.annotations)
     .filter(([key]) => key.includes("cdi.k8s.io/"))
     .flatMap(([, value]) => value.split(","));
+  return [...new Set([...annotated, ...answer.cdiDevices])];
+}
+
+/** What `answer` names; the container's own environment comes later and wins, and what CDI injects comes last. */
+export function requestedDevices(
+  answer: AllocateAnswer,
+  { env = [], edits = {} }: ContainerExtras = {},
+): DeviceRequest {
+  const variable = "NVIDIA_VISIBLE_DEVICES";
+  const own = env.findLast((one) => one.name === variable);
+  const injected = edits.env?.findLast((one) => one.startsWith(`${variable}=`))?.slice(variable.length + 1);
+  const visible = injected ?? (own === undefined ? answer.envs[variable] : (own.value ?? ""));
   return {
     legacy: visible === mountRoot ? mountedIds(answer) : listedIds(visible),
-    cdi: [...new Set([...annotated, ...answer.cdiDevices])].filter((name) => name.startsWith(`${cdiKind}=`)),
+    nodes: (edits.deviceNodes ?? []).map((one) => one.path),
   };
 }
 
@@ -81,17 +102,9 @@ export type ResolvedDevices =
 
 /** Finds the requested devices among `gpus`; an id that is not there fails the container as its runtime would. */
 export function resolveDevices(request: DeviceRequest, gpus: readonly Gpu[]): ResolvedDevices {
-  const found = new Map<string, VisibleDevice>();
-  const missingCdi: string[] = [];
-  for (const name of request.cdi) {
-    const devices = devicesOf(name.slice(cdiKind.length + 1), gpus);
-    if (devices.length === 0) missingCdi.push(name);
-    for (const device of devices) found.set(device.uuid, device);
-  }
-  if (missingCdi.length > 0) {
-    const message = `failed to create containerd container: CDI device injection failed: unresolvable CDI devices ${missingCdi.join(", ")}`;
-    return { ok: false, fault: { reason: "CreateContainerError", message } };
-  }
+  const injected = injectedDevices(request.nodes, gpus);
+  if (!injected.ok) return injected;
+  const found = new Map(injected.devices.map((device) => [device.uuid, device]));
   for (const id of request.legacy) {
     const devices = devicesOf(id, gpus);
     if (devices.length === 0 && id !== "all") {
@@ -100,6 +113,34 @@ export function resolveDevices(request: DeviceRequest, gpus: readonly Gpu[]): Re
     for (const device of devices) found.set(device.uuid, device);
   }
   return { ok: true, devices: [...found.values()] };
+}
+
+/**
+ * What the device files let a container use: a GPU as a whole or, with the files of a GPU and a compute instance, that
+ * MIG device. The kernel takes away the files of instances that are gone, those of a GPU stay.
+ */
+function injectedDevices(nodes: readonly string[], gpus: readonly Gpu[]): ResolvedDevices {
+  const has = new Set(nodes);
+  const named = migCapabilityMinors(gpus.map(({ minor }) => minor));
+  const file = (name: string): string => `/dev/nvidia-caps/nvidia-cap${named.get(name)}`;
+  const present = new Set<string>();
+  const devices: VisibleDevice[] = [];
+  for (const gpu of gpus) {
+    const parts = gpu.instances.flatMap((instance) => instance.computeInstances.map((part) => ({ instance, part })));
+    const open = parts.filter(({ instance, part }) => {
+      const own = `gpu${gpu.minor}/gi${instance.id}`;
+      const files = [file(`${own}/access`), file(`${own}/ci${part.id}/access`)];
+      for (const one of files) present.add(one);
+      return files.every((one) => has.has(one));
+    });
+    if (!has.has(`/dev/nvidia${gpu.minor}`)) continue;
+    if (open.length === 0 && gpu.mig?.current !== true) devices.push(wholeGpu(gpu));
+    devices.push(...open.map(({ instance, part }) => migDevice(gpu, instance, part)));
+  }
+  const gone = nodes.find((path) => path.startsWith("/dev/nvidia-caps/") && !present.has(path));
+  if (gone === undefined) return { ok: true, devices };
+  const message = `failed to create containerd container: CDI device injection failed: failed to inject devices: failed to stat CDI host device "${gone}": no such file or directory`;
+  return { ok: false, fault: { reason: "CreateContainerError", message } };
 }
 
 /** The driver does not answer the runtime, in the words of NVIDIA's hook. */

@@ -55,7 +55,6 @@ export class SmallNode {
         requests += 1;
         return `uuid-${requests}`;
       },
-      presentControlNodes: new Set(),
     });
     this.repartition = new Repartition({
       node: "node-a",
@@ -79,7 +78,8 @@ export class SmallNode {
       settings: { ...settings, migStrategy: "mixed" },
       nodeName: "node-a",
     });
-    await this.offering.publish({ offers: offered.offers, settings, pairScore: () => 0, withheld });
+    const facts = { presentControlNodes: new Set<string>() };
+    await this.offering.publish({ offers: offered.offers, settings, pairScore: () => 0, facts, withheld });
   }
 
   /** Brings the GPUs to a wish and offers what stands then, as one turn of the agent does. */
