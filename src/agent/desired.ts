@@ -2,13 +2,15 @@
  * What a node shall look like: from its labels, the ClusterPolicy and the ConfigMaps it names, and from what the agent's
  * own command line says. Pure.
  *
- * Settings are merged as the GPU Operator does: the policy sets environment, environment overrides the file. The agent's
- * own command line and environment, which are about this node alone, come before the policy's.
+ * Settings are merged as the GPU Operator does: the policy sets environment, environment overrides the file; only what
+ * the operator sets whatever the policy says, and its choice of CDI, gives way to the file. The agent's own command line
+ * and environment, which are about this node alone, come before the policy's.
  */
 import { type Finding, finding, type Outcome } from "../base/index.ts";
 import {
   type ClusterPolicyConfig,
   type DevicePluginConfig,
+  devicePluginEnvironment,
   type EffectiveFlags,
   effectiveFlags,
   effectiveImex,
@@ -64,8 +66,9 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
   const inForce = plugin.inForce ?? lastGood ?? noPluginConfig;
   const { pluginConfig, pluginConfigName, pluginConfigHash } = inForce;
   const { settings: local } = inputs.local ?? noLocalInputs;
-  const environment = new Map([...environmentOf(policy.value), ...local]);
-  const flags = effectiveFlags(pluginConfig.flags, environment);
+  const fromPolicy = policy.value === undefined ? undefined : devicePluginEnvironment(policy.value);
+  const environment = new Map([...(fromPolicy?.settings ?? []), ...local]);
+  const flags = effectiveFlags(pluginConfig.flags, environment, { defaults: fromPolicy?.defaults ?? new Map() });
   const imex = effectiveImex(pluginConfig.imex, environment);
   const health = xidRules(environment);
   return {
@@ -115,17 +118,6 @@ function policyOf(
   );
   const value = read.ok ? read.value : lastGood;
   return { value, isKnown: value !== undefined, findings: [...read.findings, ...ignored] };
-}
-
-/**
- * What the policy says in the plugin's environment, which overrides the file: MIG strategy and MPS root, then `env`.
- * How devices get into a container is left to the file, since the operator's answer to that is about its own toolkit.
- */
-function environmentOf(policy: ClusterPolicyConfig | undefined): ReadonlyMap<string, string> {
-  if (policy === undefined) return new Map();
-  const { env, mpsRoot } = policy.devicePlugin;
-  const strategy = policy.migStrategy === undefined ? [] : [["MIG_STRATEGY", policy.migStrategy] as const];
-  return new Map([["MPS_ROOT", mpsRoot], ...strategy, ...env]);
 }
 
 type MigPart = Pick<DesiredState, "migConfigName" | "refused" | "wanted" | "findings">;

@@ -86,23 +86,31 @@ export function readClusterPolicy(
   return outcome(policy, reader.findings);
 }
 
-/**
- * The environment the GPU operator gives the device plugin's container for this policy: the DaemonSet's own values,
- * then CDI, MIG strategy and MPS root, then what the policy's `env` says
- * (gpu-operator assets/state-device-plugin, controllers/object_controls.go).
- */
-export function devicePluginEnvironment(policy: ClusterPolicyConfig): ReadonlyMap<string, string> {
-  const env = new Map([
-    ["PASS_DEVICE_SPECS", "true"],
-    ["FAIL_ON_INIT_ERROR", "true"],
-    ["DEVICE_LIST_STRATEGY", policy.cdiEnabled ? "cdi-annotations,cdi-cri" : "envvar"],
-    ["DEVICE_ID_STRATEGY", "uuid"],
-    ["MPS_ROOT", policy.devicePlugin.mpsRoot],
-  ]);
-  if (policy.cdiEnabled) env.set("CDI_ANNOTATION_PREFIX", "cdi.k8s.io/");
-  if (policy.migStrategy !== undefined) env.set("MIG_STRATEGY", policy.migStrategy);
-  for (const [name, value] of policy.devicePlugin.env) env.set(name, value);
-  return env;
+/** The environment the GPU operator gives the device plugin's container for a policy, in two parts. */
+export interface DevicePluginEnvironment {
+  /**
+   * What the operator's DaemonSet says on its own, and for CDI. There it overrides the plugin's file, whatever that
+   * says; here the file comes first, since whoever writes a flag there means it.
+   */
+  readonly defaults: ReadonlyMap<string, string>;
+  /** What the policy says: MIG strategy and MPS root, then its `env`; it overrides the file. */
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+/** Reads it from the policy as gpu-operator assets/state-device-plugin and controllers/object_controls.go do. */
+export function devicePluginEnvironment(policy: ClusterPolicyConfig): DevicePluginEnvironment {
+  const { env, mpsRoot } = policy.devicePlugin;
+  const strategy = policy.migStrategy === undefined ? [] : [["MIG_STRATEGY", policy.migStrategy] as const];
+  return {
+    defaults: new Map([
+      ["PASS_DEVICE_SPECS", "true"],
+      ["FAIL_ON_INIT_ERROR", "true"],
+      ["DEVICE_LIST_STRATEGY", policy.cdiEnabled ? "cdi-annotations,cdi-cri" : "envvar"],
+      ["DEVICE_ID_STRATEGY", "uuid"],
+      ["CDI_ANNOTATION_PREFIX", "cdi.k8s.io/"],
+    ]),
+    settings: new Map([["MPS_ROOT", mpsRoot], ...strategy, ...env]),
+  };
 }
 
 function section(

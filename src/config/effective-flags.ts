@@ -21,6 +21,12 @@ export interface MergedFlags {
 /** Where a variable is set, when it is known. */
 export type VariablePlace = (variable: string) => Place | undefined;
 
+export interface FlagSources {
+  readonly placeOf?: VariablePlace;
+  /** By the names of variables: what counts where neither environment nor file says anything, over NVIDIA's defaults. */
+  readonly defaults?: ReadonlyMap<string, string>;
+}
+
 const trueWords = ["1", "t", "T", "true", "TRUE", "True"];
 const falseWords = ["0", "f", "F", "false", "FALSE", "False"];
 
@@ -32,9 +38,9 @@ const falseWords = ["0", "f", "F", "false", "FALSE", "False"];
 export function effectiveFlags(
   file: PluginFlags,
   env: ReadonlyMap<string, string>,
-  placeOf: VariablePlace = () => undefined,
+  sources: FlagSources = {},
 ): MergedFlags {
-  const merge = merger(env, placeOf);
+  const merge = merger(env, sources);
   const driverRoot = merge.text(["--driver-root", "NVIDIA_DRIVER_ROOT"], file.nvidiaDriverRoot, "/");
   const flags: EffectiveFlags = {
     migStrategy: merge.choice(["--mig-strategy", "MIG_STRATEGY"], file.migStrategy, {
@@ -102,7 +108,7 @@ export function effectiveFeatureFlags(
   file: FeatureFlags | undefined,
   env: ReadonlyMap<string, string>,
 ): { readonly flags: Required<FeatureFlags>; readonly findings: readonly Finding[] } {
-  const merge = merger(env, () => undefined);
+  const merge = merger(env);
   const flags: Required<FeatureFlags> = {
     useNodeFeatureApi: merge.truth(
       ["--use-node-feature-api", "GFD_USE_NODE_FEATURE_API", "USE_NODE_FEATURE_API"],
@@ -145,11 +151,15 @@ interface Merger {
 
 type Refuse = (reason: string, remedy: string) => undefined;
 
-function merger(env: ReadonlyMap<string, string>, placeOf: VariablePlace): Merger {
+function merger(env: ReadonlyMap<string, string>, { placeOf, defaults }: FlagSources = {}): Merger {
   const findings: Finding[] = [];
   const report = (code: FindingCode, variable: string, [message, remedy]: readonly [string, string]): void => {
     const subject = { kind: "config", name: settingName(variable) } as const;
-    findings.push(finding(code, subject, message, { remedy, place: placeOf(variable) }));
+    findings.push(finding(code, subject, message, { remedy, place: placeOf?.(variable) }));
+  };
+  const standard = <T>(variables: readonly string[], parse: (text: string, refuse: Refuse) => T): T | undefined => {
+    const text = variables.map((variable) => defaults?.get(variable)).find((one) => one !== undefined);
+    return text === undefined ? undefined : parse(text, () => undefined);
   };
   const merged = <T>(
     variables: readonly string[],
@@ -173,7 +183,7 @@ function merger(env: ReadonlyMap<string, string>, placeOf: VariablePlace): Merge
       }
       return value;
     }
-    return fromFile;
+    return fromFile ?? standard(variables, parse);
   };
   return {
     findings,

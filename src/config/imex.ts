@@ -2,6 +2,7 @@
  * Reads `imex` of a device-plugin file, and what overrides it (NVIDIA k8s-device-plugin api/config/v1/imex.go).
  */
 import { type Finding, finding } from "../base/index.ts";
+import { settingName } from "./effective-flags.ts";
 import { type FieldReader, isInteger, mistyped, readBoolean, readList } from "./field-reader.ts";
 import { type Field, structFields } from "./struct-fields.ts";
 import type { ImexConfig } from "./types.ts";
@@ -47,7 +48,7 @@ export function effectiveImex(
     const parsed = parse(text.trim());
     if (parsed.ok) return parsed.value;
     const { reason, remedy } = parsed;
-    const subject = { kind: "config", name: `setting ${name}` } as const;
+    const subject = { kind: "config", name: settingName(name) } as const;
     findings.push(finding("bad-environment", subject, `${name}="${text}": ${reason}`, { remedy }));
     return fromFile;
   };

@@ -7,6 +7,7 @@
 import { type Finding, finding } from "../base/index.ts";
 import type { DevicePluginConfig } from "../config/index.ts";
 import type { Gpu } from "../gpu/index.ts";
+import { isCdi } from "./cdi-specs.ts";
 import { replicaMark } from "./isolation.ts";
 import { capabilityNames, type MigMinors, type NodeDevice, nodeDevices } from "./node-device.ts";
 import { type Portion, shareDevices } from "./replicas.ts";
@@ -36,6 +37,7 @@ const lengthLimit = 63;
 export function offers(request: OffersRequest): NodeOffers {
   const { gpus, config, settings, nodeName, migMinors = new Map() } = request;
   const devices = nodeDevices(gpus, migMinors);
+  const byCdi = settings.deviceListStrategy.some(isCdi);
   const naming = nameDevices(devices, { strategy: settings.migStrategy, patterns: config.resources, nodeName });
   const sharing = shareDevices(naming.named, { sharing: config.sharing, mpsRoot: settings.mpsRoot, nodeName });
   const made = [...sharing.portions]
@@ -48,7 +50,7 @@ export function offers(request: OffersRequest): NodeOffers {
       ...sharing.findings,
       ...made.flatMap((offer) => lengthFindings(offer, nodeName)),
       ...mixedMpsFindings(request),
-      ...(settings.passDeviceSpecs ? capabilityFindings(naming.named.values(), request) : []),
+      ...(settings.passDeviceSpecs || byCdi ? capabilityFindings(naming.named.values(), request) : []),
     ],
   };
 }
@@ -117,18 +119,24 @@ function mixedMpsFindings({ settings, config, nodeName }: OffersRequest): readon
 
 function capabilityFindings(
   named: Iterable<readonly NodeDevice[]>,
-  { migMinors = new Map(), nodeName }: OffersRequest,
+  { migMinors = new Map(), nodeName, settings }: OffersRequest,
 ): readonly Finding[] {
   const lacking = [...named].flat().filter(({ gpu, mig }) => {
     return mig !== undefined && capabilityNames(gpu, mig.instance, mig.compute).some((name) => !migMinors.has(name));
   });
   if (lacking.length === 0) return [];
+  const outcome = settings.deviceListStrategy.some(isCdi)
+    ? "no CDI spec can describe these devices, so they are not given to pods"
+    : "containers get these devices without them";
   return [
     finding(
       "mig-capability-unknown",
       nodeSubject(nodeName),
-      `passDeviceSpecs is set and the capability nodes of ${devicesText(lacking)} of ${nodeName} are not known; containers get these devices without them`,
-      { remedy: "let the agent read /proc/driver/nvidia-caps/mig-minors of the host, or turn passDeviceSpecs off" },
+      `the capability nodes of ${devicesText(lacking)} of ${nodeName} are not known; ${outcome}`,
+      {
+        remedy:
+          "let the agent read /proc/driver/nvidia-caps/mig-minors of the host, or set deviceListStrategy to envvar and passDeviceSpecs to false",
+      },
     ),
   ];
 }

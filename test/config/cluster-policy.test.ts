@@ -134,24 +134,24 @@ describe("ClusterPolicy", () => {
 
 describe("the environment the operator gives the plugin", () => {
   test("without CDI and strategy", () => {
-    assert.deepEqual(
-      Object.fromEntries(devicePluginEnvironment(valueFrom(policy("cdi: {enabled: false}, devicePlugin: {}")))),
-      {
-        PASS_DEVICE_SPECS: "true",
-        FAIL_ON_INIT_ERROR: "true",
-        DEVICE_LIST_STRATEGY: "envvar",
-        DEVICE_ID_STRATEGY: "uuid",
-        MPS_ROOT: "/run/nvidia/mps",
-      },
-    );
+    assert.deepEqual(devicePluginEnvironment(valueFrom(policy("cdi: {enabled: false}, devicePlugin: {}"))), {
+      defaults: new Map([
+        ["PASS_DEVICE_SPECS", "true"],
+        ["FAIL_ON_INIT_ERROR", "true"],
+        ["DEVICE_LIST_STRATEGY", "envvar"],
+        ["DEVICE_ID_STRATEGY", "uuid"],
+        ["CDI_ANNOTATION_PREFIX", "cdi.k8s.io/"],
+      ]),
+      settings: new Map([["MPS_ROOT", "/run/nvidia/mps"]]),
+    });
   });
 
   test("the policy's own env comes last", () => {
-    const env = devicePluginEnvironment(
+    const { defaults, settings } = devicePluginEnvironment(
       valueFrom(policy("mig: {strategy: mixed}, devicePlugin: {env: [{name: MIG_STRATEGY, value: none}, {name: X}]}")),
     );
-    assert.equal(env.get("MIG_STRATEGY"), "none");
-    assert.equal(env.get("DEVICE_LIST_STRATEGY"), "cdi-annotations,cdi-cri");
-    assert.equal(env.get("X"), "");
+    assert.equal(settings.get("MIG_STRATEGY"), "none");
+    assert.equal(defaults.get("DEVICE_LIST_STRATEGY"), "cdi-annotations,cdi-cri");
+    assert.equal(settings.get("X"), "");
   });
 });

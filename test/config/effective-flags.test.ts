@@ -146,9 +146,37 @@ describe("flags are those of environment, file and defaults, in this order", () 
     });
   }
 
+  const ownDefaults: readonly Row[] = [
+    {
+      name: "defaults of one's own come before NVIDIA's",
+      want: { deviceListStrategy: ["cdi-cri"], passDeviceSpecs: true },
+    },
+    {
+      name: "and after the file",
+      file: { deviceListStrategy: ["envvar"] },
+      want: { deviceListStrategy: ["envvar"], passDeviceSpecs: true },
+    },
+    {
+      name: "and after the environment, which overrides nothing then",
+      env: { DEVICE_LIST_STRATEGY: "envvar", PASS_DEVICE_SPECS: "false" },
+      want: {},
+    },
+  ];
+  for (const { name, file = {}, env = {}, want } of ownDefaults) {
+    test(name, () => {
+      const own = new Map([
+        ["DEVICE_LIST_STRATEGY", "cdi-cri"],
+        ["PASS_DEVICE_SPECS", "true"],
+      ]);
+      const { flags, findings } = effectiveFlags(file, new Map(Object.entries(env)), { defaults: own });
+      assert.deepEqual(flags, { ...defaults, ...want });
+      assert.deepEqual(findings, []);
+    });
+  }
+
   test("findings cite where the variable is set, if that is known", () => {
     const place = { file: "policy.yaml", line: 3, column: 7 };
-    const { findings } = effectiveFlags({}, new Map([["MIG_STRATEGY", "all"]]), () => place);
+    const { findings } = effectiveFlags({}, new Map([["MIG_STRATEGY", "all"]]), { placeOf: () => place });
     assert.equal(findings[0]?.message, 'MIG_STRATEGY="all": unknown MIG strategy: all');
     assert.equal(findings[0]?.remedy, "use none, single or mixed");
     assert.deepEqual(findings[0]?.place, place);
