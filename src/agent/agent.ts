@@ -11,7 +11,7 @@ import type { GpuDriver } from "../gpu/index.ts";
 import type { NodeSnapshot } from "../insight/index.ts";
 import type { KubeApi, Node } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
-import { offers } from "../sharing/index.ts";
+import { type Device, offers } from "../sharing/index.ts";
 import { ContainerSide, type ReadHostFiles } from "./container-side.ts";
 import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
 import { FeatureLabeller, type FeatureLabelSettings } from "./feature-labels.ts";
@@ -20,12 +20,14 @@ import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
 import { LinkScores } from "./links.ts";
 import type { LocalInputs } from "./local-inputs.ts";
+import type { MpsMachine } from "./mps/mps-machine.ts";
+import { NodeMps } from "./mps/node-mps.ts";
 import { NodeWriter } from "./node-writer.ts";
 import { Offering } from "./offering.ts";
 import { Repartition } from "./repartition.ts";
 import type { AgentCounts, AgentStatus } from "./status.ts";
 import { Trigger } from "./trigger.ts";
-import { kubeletBehind, mpsNotRun, turnBroken } from "./turn-findings.ts";
+import { kubeletBehind, turnBroken } from "./turn-findings.ts";
 import { earlier, migState, noTurn, type PluginConfigInForce, type TurnResult } from "./turn-result.ts";
 import { UntoldEvents } from "./untold-events.ts";
 
@@ -49,6 +51,8 @@ export interface NodeAgentOptions {
   readonly cdiDirectory: string;
   /** Where the labels that tell what the GPUs are come from and go to. */
   readonly features: FeatureLabelSettings;
+  /** Runs the control daemons of GPUs that are shared by MPS. */
+  readonly mps: MpsMachine;
   /** The namespace whose ConfigMaps are read; default all. */
   readonly configNamespace?: string | undefined;
   /** What command line and files say, asked at every turn. Default: nothing. */
@@ -68,6 +72,7 @@ export class NodeAgent {
   readonly #containers: ContainerSide;
   readonly #repartition: Repartition;
   readonly #health: NodeHealth;
+  readonly #mps: NodeMps;
   readonly #links: LinkScores;
   readonly #writer: NodeWriter;
   readonly #labeller: FeatureLabeller;
@@ -114,6 +119,15 @@ export class NodeAgent {
       onChange: () => this.#onHealth(),
     });
     const health = this.#health;
+    this.#mps = new NodeMps({
+      node,
+      machine: options.mps,
+      clock,
+      log,
+      holders: () => holders.holders(),
+      events: this.#events,
+      onChange: () => this.#onHealth(),
+    });
     const { driverVersion } = driver;
     this.#containers = new ContainerSide({ node, driverVersion, cdiDirectory, holders, log });
     this.#links = new LinkScores(driver);
@@ -122,7 +136,7 @@ export class NodeAgent {
       podResources,
       holders,
       clock,
-      isHealthy: (device) => health.isHealthy(device),
+      isHealthy: (device) => this.#isFit(device),
       randomUuid: randomUUID,
     });
     this.#repartition = new Repartition({
@@ -134,6 +148,7 @@ export class NodeAgent {
       log,
       illGpu: (gpuUuid) => health.illGpu(gpuUuid),
       onReset: (gpuUuid) => health.noteReset(gpuUuid),
+      beforeChange: (gpuUuid) => this.#mps.release(gpuUuid),
       onPlan: (_plan, lines) => this.#tellPlan(lines),
     });
   }
@@ -148,6 +163,7 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#running;
+    await this.#mps.stop();
     await this.#events.tell();
     await this.#labeller.stop();
     await this.#host.stop();
@@ -165,7 +181,7 @@ export class NodeAgent {
     const resources = this.#offering.offers.map(({ resource, devices }) => ({
       resource,
       devices: devices.length,
-      healthy: devices.filter((device) => health.isHealthy(device)).length,
+      healthy: devices.filter((device) => this.#isFit(device)).length,
       registered: plugins.get(resource)?.registeredSinceMs !== undefined,
     }));
     return {
@@ -182,7 +198,7 @@ export class NodeAgent {
 
   /** Whether the agent has acted upon everything it knows of and waits. */
   idle(): boolean {
-    return !this.#busy && !this.#trigger.pending && !this.#events.busy;
+    return !this.#busy && !this.#trigger.pending && !this.#events.busy && !this.#mps.busy;
   }
 
   /**
@@ -197,7 +213,7 @@ export class NodeAgent {
     );
     const { migLabel, migConfig, pluginConfig } = this.#turn;
     const { offers } = this.#offering;
-    const ill = offers.flatMap((offer) => offer.devices.filter((device) => !this.#health.isHealthy(device)));
+    const ill = offers.flatMap((offer) => offer.devices.filter((device) => !this.#isFit(device)));
     return {
       node,
       simulated: driver.simulated,
@@ -213,6 +229,11 @@ export class NodeAgent {
     };
   }
 
+  /** Whether a pod may get the device. */
+  #isFit(device: Device): boolean {
+    return this.#health.isHealthy(device) && this.#mps.isReady(device);
+  }
+
   #counts(): AgentCounts {
     return {
       turns: this.#turns,
@@ -226,7 +247,13 @@ export class NodeAgent {
 
   #findings(): readonly Finding[] {
     const health = this.#health;
-    return [...this.#turn.findings, ...health.problems(), ...health.illnesses(), ...this.#host.findings()];
+    return [
+      ...this.#turn.findings,
+      ...health.problems(),
+      ...health.illnesses(),
+      ...this.#mps.findings(),
+      ...this.#host.findings(),
+    ];
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -285,6 +312,7 @@ export class NodeAgent {
     const host = await this.#options.readHostFiles(settings, gpus);
     const offered = offers({ gpus, config: pluginConfig, settings, nodeName: node, migMinors: host.migMinors });
     const side = await this.#containers.prepare({ gpus, offers: offered.offers, settings, imex, host });
+    await this.#mps.follow(offered.offers, settings.mpsRoot);
     await this.#offering.publish({
       offers: offered.offers,
       settings,
@@ -297,11 +325,10 @@ export class NodeAgent {
     const confirmed = await this.#offering.confirmed();
     const findings = [...desired.findings, ...change.findings, ...offered.findings, ...side.findings, ...labelled];
     if (!confirmed) findings.push(kubeletBehind(node));
-    if (offered.offers.some((offer) => offer.sharing === "mps")) findings.push(mpsNotRun(node));
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await this.#writer.writeState(registered, migConfig?.state);
-    await this.#writer.writeFindings(inputs.node, [...findings, ...health.problems()]);
+    await this.#writer.writeFindings(inputs.node, [...findings, ...health.problems(), ...this.#mps.findings()]);
     await this.#events.tell();
     // For the next error: who holds what it concerns.
     await this.#holders.allocations();

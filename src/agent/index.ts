@@ -8,6 +8,8 @@ export { knownXids, QUIET_MS as XID_QUIET_MS, type Recovery, type XidMeaning, xi
 export { type HostFilesOptions, hostFilesReader } from "./host-files.ts";
 export type { InputValues } from "./inputs.ts";
 export type { ConfigChoice, ConfigSource, LocalInputs } from "./local-inputs.ts";
+export type { MpsMachine, MpsPlace } from "./mps/mps-machine.ts";
+export { type SystemMpsOptions, systemMps } from "./mps/system-mps.ts";
 export { PLUGIN_CONFIG_LABEL } from "./plugin-config.ts";
 export type { AgentCounts, AgentStatus, OfferedResource } from "./status.ts";
 export { withNode } from "./with-node.ts";

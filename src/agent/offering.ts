@@ -176,7 +176,14 @@ export class Offering implements Withdrawal {
       });
     }
     const { randomUuid, holders } = this.#options;
-    const answer = allocate({ offer, ids, settings: published.settings, randomUuid, ...published.facts });
+    const answer = allocate({
+      offer,
+      offers: this.offers,
+      ids,
+      settings: published.settings,
+      randomUuid,
+      ...published.facts,
+    });
     holders.granted(ids);
     this.#allocations += 1;
     return answer;

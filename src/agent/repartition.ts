@@ -39,6 +39,8 @@ export interface RepartitionOptions {
   illGpu(gpuUuid: string): Gpu | undefined;
   /** A plan that resets this GPU was executed. */
   onReset(gpuUuid: string): void;
+  /** Called before the first step of a change of this GPU, which nobody holds by then. */
+  beforeChange(gpuUuid: string): Promise<void>;
   /** Told of every plan that is executed, before its first step. */
   onPlan(plan: PartitionPlan, lines: readonly string[]): void;
 }
@@ -158,8 +160,9 @@ export class Repartition {
   }
 
   async #execute(plan: PartitionPlan, signal: AbortSignal): Promise<Change> {
-    const { driver, holders, log, node, onPlan, onReset } = this.#options;
+    const { driver, holders, log, node, onPlan, onReset, beforeChange } = this.#options;
     if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
+    await beforeChange(plan.gpuUuid);
     onPlan(plan, planText(plan));
     log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
     const execution = await executePlan(driver, plan, { signal, log, holders: () => holders.holders() });

@@ -4,13 +4,6 @@
 import { errorText, type Finding, finding, type Subject, TrancheError } from "../base/index.ts";
 import { KubeError } from "../kube/index.ts";
 
-/** Shares by MPS are offered, and nobody runs the daemon they need. */
-export function mpsNotRun(node: string): Finding {
-  const message = "the config shares GPUs by MPS, but the agent does not run the MPS control daemon yet";
-  const remedy = "run nvidia-cuda-mps-control for these resources on the node, or use timeSlicing";
-  return finding("mps-not-run", subject(node), message, { remedy });
-}
-
 /** The kubelet was sent lists and shows others. */
 export function kubeletBehind(node: string): Finding {
   return finding("kubelet-behind", subject(node), "the kubelet does not show what the node offers", {

@@ -429,9 +429,20 @@ export const findingCodes = {
   "no-such-gpu": { severity: "error", meaning: "No GPU of the machine has the index, UUID or PCI bus id asked for." },
   "hook-failed": { severity: "error", meaning: "A command of a hooks file could not be run or ended with an error." },
   // agent
-  "mps-not-run": {
+  "mps-daemon-down": {
+    severity: "error",
+    meaning:
+      "The MPS control daemon of a GPU does not start, has ended, or does not answer. It is started again by itself; until it works no pod is given a share of the GPU.",
+  },
+  "mps-waits": {
     severity: "warning",
-    meaning: "GPUs are offered as MPS shares, but nobody runs the MPS control daemon that the containers look for.",
+    meaning:
+      "A GPU is to be shared by MPS and pods hold it that do not use MPS, which would keep the MPS server from it. Its shares are given out when those pods have ended.",
+  },
+  "mps-daemon-held": {
+    severity: "warning",
+    meaning:
+      "A GPU is not to be shared by MPS any more and pods still hold shares of it. Its daemon runs on for them, and no other pod is given the GPU before they have ended.",
   },
   "feature-labels-several-models": {
     severity: "info",

@@ -75,6 +75,7 @@ export type { DriverMethod, InjectedFault } from "./simulated/call-ledger.ts";
 export { CudaNoDeviceError, CudaOutOfMemoryError, type MemoryHolder } from "./simulated/cuda-error.ts";
 export type { ProcessEnd, SimulatedProcess } from "./simulated/gpu-memory.ts";
 export {
+  type MpsClient,
   type ProcessRequest,
   type SimulatedBoard,
   type SimulatedChange,

@@ -10,6 +10,8 @@ import { enabledExtras, isCdi } from "./cdi-specs.ts";
 import { type CdiExtra, cdiName } from "./cdi-types.ts";
 import { imexChannelPath, under } from "./host-files.ts";
 import { isReplica } from "./isolation.ts";
+import { mpsDirectory } from "./mps.ts";
+import { mpsDaemons, mpsShareLimits } from "./mps-daemons.ts";
 import type { AllocateAnswer, Device, Offer, SharingSettings } from "./types.ts";
 
 export interface AllocateRequest {
@@ -25,6 +27,8 @@ export interface AllocateRequest {
   readonly cdiExtras?: ReadonlySet<CdiExtra>;
   /** IMEX channels that every container gets. Default none. */
   readonly imexChannels?: readonly number[];
+  /** All that the node offers, since an MPS daemon serves every name of its GPU. Default: `offer` alone. */
+  readonly offers?: readonly Offer[];
 }
 
 /** NVIDIA's container runtime takes the names of mounts in this directory for the devices asked for. */
@@ -43,12 +47,13 @@ export function allocate(request: AllocateRequest): AllocateAnswer {
   const strategies = new Set(settings.deviceListStrategy);
   const cdiNames = [...strategies].some(isCdi) ? allCdiNames(deviceIds, request) : [];
   const isMpsClient = offer.sharing === "mps" && ids.some(isReplica);
+  const client = isMpsClient ? mpsClient(devices, request) : { envs: {}, mounts: [] };
   const base = {
     annotations: strategies.has("cdi-annotations") ? cdiAnnotation(cdiNames, request) : {},
     cdiDevices: strategies.has("cdi-cri") ? cdiNames : [],
   };
-  const envs = { ...(isMpsClient ? mpsEnvs(offer) : {}), ...extraEnvs(settings) };
-  const mounts = isMpsClient ? mpsMounts(offer, settings) : [];
+  const envs = { ...client.envs, ...extraEnvs(settings) };
+  const { mounts } = client;
   const { imexChannels = [] } = request;
   const mountNames = [...deviceIds, ...imexChannels.map((channel) => `imex/${channel}`)];
   if ([...strategies].every(isCdi)) return { ...base, envs, mounts, devices: [] };
@@ -120,16 +125,41 @@ function volumeMount(deviceId: string): AllocateAnswer["mounts"][number] {
   return { containerPath: `${volumeMountRoot}/${deviceId}`, hostPath: "/dev/null", readOnly: false };
 }
 
-function mpsEnvs({ resource }: Offer): Readonly<Record<string, string>> {
-  return { CUDA_MPS_PIPE_DIRECTORY: `/mps/${resource}/pipe` };
-}
-
-/** The pipe to the resource's control daemon, and the memory clients share with it, in place of the pod's own. */
-function mpsMounts({ resource }: Offer, { mpsRoot }: SharingSettings): AllocateAnswer["mounts"] {
-  return [
-    { containerPath: `/mps/${resource}/pipe`, hostPath: under(mpsRoot, `/${resource}/pipe`), readOnly: false },
-    { containerPath: "/dev/shm", hostPath: under(mpsRoot, "/shm"), readOnly: false },
-  ];
+/**
+ * The pipe to the control daemon, and the memory clients share with it, in place of the pod's own. Where the container
+ * gets less than the daemon allows, its environment says so: the CUDA driver lowers a client's limits by it.
+ *
+ * A client has one pipe, and a daemon one GPU, so shares of several GPUs have no answer.
+ */
+function mpsClient(devices: readonly Device[], request: AllocateRequest): Pick<AllocateAnswer, "envs" | "mounts"> {
+  const { offer, ids, settings, offers = [offer] } = request;
+  const { resource } = offer;
+  const [first, other] = devices;
+  if (first === undefined || other !== undefined) {
+    throw new TrancheError(
+      "shares-of-several-gpus",
+      `invalid allocation request for "${resource}": ${devices.map(({ index }) => `GPU ${index}`).join(" and ")} are free for it, and an MPS client can use one GPU; ask for fewer shares in each container`,
+    );
+  }
+  const { gpuUuid } = first;
+  const own = mpsShareLimits(offer, gpuUuid, ids.length);
+  const most = mpsDaemons(offers).find((one) => one.gpuUuid === gpuUuid)?.limits;
+  const pipe = `/mps/${resource}/pipe`;
+  return {
+    envs: {
+      CUDA_MPS_PIPE_DIRECTORY: pipe,
+      ...(own.memoryMiB === undefined || own.memoryMiB === most?.memoryMiB
+        ? {}
+        : { CUDA_MPS_PINNED_DEVICE_MEM_LIMIT: `0=${own.memoryMiB}M` }),
+      ...(own.threadPercentage === most?.threadPercentage
+        ? {}
+        : { CUDA_MPS_ACTIVE_THREAD_PERCENTAGE: String(own.threadPercentage) }),
+    },
+    mounts: [
+      { containerPath: pipe, hostPath: `${mpsDirectory(settings.mpsRoot, gpuUuid)}/pipe`, readOnly: false },
+      { containerPath: "/dev/shm", hostPath: under(settings.mpsRoot, "/shm"), readOnly: false },
+    ],
+  };
 }
 
 /** Control nodes that exist, then the devices' own; NVIDIA lists those once for each share, here each stands once. */

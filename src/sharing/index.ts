@@ -17,6 +17,15 @@ export {
 export { type HostFiles, imexChannelPath, noHostFiles } from "./host-files.ts";
 export { isolationOf, isReplica } from "./isolation.ts";
 export { linkScore } from "./link-score.ts";
+export { mpsDirectory } from "./mps.ts";
+export {
+  MPS_SERVERS,
+  type MpsDaemon,
+  mpsDaemons,
+  mpsLimitCommands,
+  mpsProcessIds,
+  mpsServerCommands,
+} from "./mps-daemons.ts";
 export { type MigMinors, type NodeDevice, type NodeDevices, nodeDevices, parseMigMinors } from "./node-device.ts";
 export { type NodeOffers, type OffersRequest, offers } from "./offers.ts";
 export { firstMatch, gpuResource, migResource } from "./pattern.ts";

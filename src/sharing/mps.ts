@@ -8,6 +8,11 @@ import type { NodeDevice } from "./node-device.ts";
 /** Most clients one MPS server takes on Volta and later (docs.nvidia.com/deploy/mps). */
 export const mpsClientLimit = 48;
 
+/** Where the files of the daemon of a GPU are on the host, below the MPS root. */
+export function mpsDirectory(mpsRoot: string, gpuUuid: string): string {
+  return `${mpsRoot.replace(/\/+$/, "")}/${gpuUuid}`;
+}
+
 /**
  * Why `one` cannot be shared by MPS, as a sentence; `undefined` when it can.
  *

@@ -47,12 +47,13 @@ function alignedIds({ offer, available, mustInclude, size, pairScore }: Preferre
   return choice.map((at) => free[at]?.id).filter((id) => id !== undefined);
 }
 
-function greedyIds({ offer, available, mustInclude, size, policy }: PreferredAllocationRequest): readonly string[] {
+function greedyIds(request: PreferredAllocationRequest): readonly string[] {
+  const { offer, mustInclude, size, policy } = request;
   const required = new Set(mustInclude);
   pickDevices(offer, required);
   const picked = greedyChoice({
     devices: offer.devices,
-    available: new Set(available),
+    available: oneGpuOnly(request),
     required,
     needed: size - mustInclude.length,
     policy,
@@ -61,6 +62,22 @@ function greedyIds({ offer, available, mustInclude, size, policy }: PreferredAll
     throw new TrancheError("not-enough-devices", "not enough available devices to satisfy allocation");
   }
   return [...mustInclude, ...picked];
+}
+
+/**
+ * The ids to pick from: an MPS client uses one GPU, so its shares come from one that has enough of them. `packed` takes
+ * the GPU with the fewest free, `distributed` that with the most; where none has enough, all are left to pick from.
+ */
+function oneGpuOnly(request: PreferredAllocationRequest): ReadonlySet<string> {
+  const { offer, available, mustInclude, size, policy } = request;
+  const free = new Set(available);
+  if (offer.sharing !== "mps" || size < 2) return free;
+  const open = offer.devices.filter(({ id }) => free.has(id));
+  const candidates = [...Map.groupBy(open, ({ gpuUuid }) => gpuUuid).values()]
+    .map((devices) => new Set(devices.map(({ id }) => id)))
+    .filter((ids) => ids.size >= size && mustInclude.every((id) => ids.has(id)))
+    .sort((a, b) => (policy === "packed" ? a.size - b.size : b.size - a.size));
+  return candidates[0] ?? free;
 }
 
 /** The devices of these ids in the order of the offer; throws `unknown-device` when one of them is not in it. */

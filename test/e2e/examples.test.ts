@@ -90,6 +90,11 @@ const expectations: Readonly<Record<string, Expected>> = {
     phases: { "hungry-1": "Running", "hungry-2": "Failed", "hungry-3": "Failed", "hungry-4": "Failed" },
     findings: ["out-of-memory"],
   },
+  "mps.yaml": {
+    phases: { quarter: "Running", half: "Running", "too-much": "Failed" },
+    allocatable: { "node-l4": { "nvidia.com/gpu-quarter": "4", "nvidia.com/gpu-half": "2" } },
+    findings: ["beyond-device-plugin", "out-of-memory"],
+  },
   "no-labels.yaml": {
     phases: { small: "Running", large: "Running" },
     allocatable: { "node-t4": { "nvidia.com/gpu": "4" } },

@@ -89,6 +89,7 @@ async function replaceAgent(cluster: TestCluster, name: string): Promise<void> {
     node: name,
     driver,
     api: cluster.client,
+    mps: driver.mps,
     kubeletRoot: cluster.nodeRoot(name),
     clock: systemClock,
     log: silentLogger,

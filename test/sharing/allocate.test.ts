@@ -13,6 +13,11 @@ import { gpu, gpus, nodeOffers, onlyOffer, settings } from "./fixtures.ts";
 const shares = onlyOffer({ gpus: gpus(2), share: ["gpu x4"] });
 const limited = onlyOffer({ gpus: gpus(2), share: ["gpu x4"], sharing: { failRequestsGreaterThanOne: true } });
 const mps = onlyOffer({ gpus: gpus(2), share: ["gpu[0] x4"], sharing: { strategy: "mps" } });
+const oneEach = onlyOffer({
+  gpus: gpus(1),
+  share: ["gpu x4"],
+  sharing: { strategy: "mps", failRequestsGreaterThanOne: true },
+});
 const slice = onlyOffer({
   gpus: [gpu(3, "1g.10gb@0 3g.40gb@4(3g.40gb)")],
   settings: { migStrategy: "mixed" },
@@ -51,7 +56,7 @@ const volumes = ["GPU-1", "GPU-0"].map((id) => ({
   readOnly: false,
 }));
 const mpsMounts = [
-  { containerPath: "/mps/nvidia.com/gpu/pipe", hostPath: "/run/nvidia/mps/nvidia.com/gpu/pipe", readOnly: false },
+  { containerPath: "/mps/nvidia.com/gpu/pipe", hostPath: "/run/nvidia/mps/GPU-0/pipe", readOnly: false },
   { containerPath: "/dev/shm", hostPath: "/run/nvidia/mps/shm", readOnly: false },
 ];
 const annotations = { "cdi.k8s.io/nvidia-device-plugin_8b1c": gpuNames.join(",") };
@@ -152,8 +157,8 @@ const rows: readonly Row[] = [
     },
   },
   {
-    name: "an MPS client gets the pipe and the shared memory",
-    offer: mps,
+    name: "an MPS client gets the pipe and the shared memory, and its daemon limits it",
+    offer: oneEach,
     ids: ["GPU-0::1"],
     want: {
       envs: { CUDA_MPS_PIPE_DIRECTORY: "/mps/nvidia.com/gpu/pipe", NVIDIA_VISIBLE_DEVICES: "GPU-0" },
@@ -162,7 +167,7 @@ const rows: readonly Row[] = [
   },
   {
     name: "an MPS client by CDI and volume mounts gets all of it",
-    offer: mps,
+    offer: oneEach,
     ids: ["GPU-0::1"],
     set: { deviceListStrategy: ["cdi-cri", "volume-mounts"] },
     want: {
@@ -172,6 +177,20 @@ const rows: readonly Row[] = [
       },
       mounts: [...mpsMounts, ...volumes.slice(1)],
       cdiDevices: gpuNames.slice(1),
+    },
+  },
+  {
+    name: "an MPS client with two of four shares may use half of the GPU",
+    offer: mps,
+    ids: ["GPU-0::1", "GPU-0::3"],
+    want: {
+      envs: {
+        CUDA_MPS_PIPE_DIRECTORY: "/mps/nvidia.com/gpu/pipe",
+        CUDA_MPS_PINNED_DEVICE_MEM_LIMIT: "0=40960M",
+        CUDA_MPS_ACTIVE_THREAD_PERCENTAGE: "50",
+        NVIDIA_VISIBLE_DEVICES: "GPU-0",
+      },
+      mounts: mpsMounts,
     },
   },
   {
@@ -193,6 +212,13 @@ describe("refuses", () => {
       code: "unknown-device",
       message: 'invalid allocation request for "nvidia.com/gpu": invalid request: unknown device: GPU-0::4',
     });
+  });
+
+  test("MPS shares of two GPUs, since a client has one daemon and that has one GPU", () => {
+    const offer = onlyOffer({ gpus: gpus(2), share: ["gpu x4"], sharing: { strategy: "mps" } });
+    assert.throws(() => answer({ offer, ids: ["GPU-0::0", "GPU-1::0"] }), { code: "shares-of-several-gpus" });
+    const some = answer({ offer, ids: ["GPU-0::0", "GPU-0::1"] });
+    assert.equal(some.envs["NVIDIA_VISIBLE_DEVICES"], "GPU-0");
   });
 
   test("several shares where one is the most, and says what to ask for", () => {

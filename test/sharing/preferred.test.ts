@@ -29,10 +29,40 @@ function ask({ held = [], ...question }: Question): readonly string[] {
   });
 }
 
+const mps = onlyOffer({ gpus: gpus(2), share: ["gpu x4"], sharing: { strategy: "mps" } });
 const packed = { policy: "packed" } as const;
 
 // NVIDIA k8s-device-plugin internal/rm/allocate.go; where it picks by chance, the first in device order.
 const rows: readonly (Question & { name: string; want: string })[] = [
+  {
+    name: "MPS: both of one GPU, the one with more free",
+    offer: mps,
+    size: 2,
+    held: ["GPU-0::0"],
+    want: "GPU-1::0 GPU-1::1",
+  },
+  {
+    name: "MPS packed: both of the GPU with fewest free, among those with enough",
+    offer: mps,
+    size: 2,
+    held: ["GPU-0::0", "GPU-1::1", "GPU-1::2", "GPU-1::3"],
+    ...packed,
+    want: "GPU-0::1 GPU-0::2",
+  },
+  {
+    name: "MPS: with what must be included",
+    offer: mps,
+    size: 2,
+    mustInclude: ["GPU-1::3"],
+    want: "GPU-1::3 GPU-1::0",
+  },
+  {
+    name: "MPS: one share on the GPU with fewer handed out",
+    offer: mps,
+    size: 1,
+    held: ["GPU-0::2"],
+    want: "GPU-1::0",
+  },
   { name: "distributed: two and two", offer: shares, size: 4, want: "GPU-0::0 GPU-1::0 GPU-0::1 GPU-1::1" },
   { name: "packed: four of one", offer: shares, size: 4, ...packed, want: "GPU-0::0 GPU-0::1 GPU-0::2 GPU-0::3" },
   {

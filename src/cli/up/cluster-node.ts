@@ -164,7 +164,8 @@ export class ClusterNode {
 
   #newAgent(): NodeAgent {
     const { name, rootDirectory, api, clock, log } = this.#options;
-    const common = { node: name, driver: this.driver, api, kubeletRoot: rootDirectory, clock, log };
+    const { mps } = this.driver;
+    const common = { mps, node: name, driver: this.driver, api, kubeletRoot: rootDirectory, clock, log };
     const features = { readMachineType: async () => SIMULATED_MACHINE, root: rootDirectory };
     const cdiDirectory = cdiDirectoryOf(rootDirectory);
     return new NodeAgent({ ...common, readHostFiles: simulatedHostFiles, cdiDirectory, features });

@@ -2,7 +2,13 @@
  * The program in a simulated container: allocates GPU memory on the simulated driver, runs for its time, and ends.
  */
 import { type Clock, errorText, type Outcome } from "../../base/index.ts";
-import { CudaOutOfMemoryError, type GpuDriver, type ProcessEnd } from "../../gpu/index.ts";
+import {
+  CudaOutOfMemoryError,
+  type GpuDriver,
+  type MpsClient,
+  type ProcessEnd,
+  type ProcessRequest,
+} from "../../gpu/index.ts";
 import { type ContainerEnd, lostToPowerCut } from "./runtime-container.ts";
 import type { VisibleDevice } from "./visible-devices.ts";
 import type { Workload } from "./workload.ts";
@@ -17,7 +23,7 @@ export interface GpuWork {
 /** What containers need of the simulated driver. */
 export interface WorkloadDriver extends Pick<GpuDriver, "list"> {
   /** Starts a process on a GPU or MIG device; throws `CudaOutOfMemoryError` or `CudaNoDeviceError`. */
-  startProcess(request: { readonly device: string; readonly command: string; readonly memoryMiB: number }): GpuWork;
+  startProcess(request: ProcessRequest): GpuWork;
   endProcess(pid: number): void;
 }
 
@@ -25,6 +31,8 @@ export interface ProgramOptions {
   readonly workload: Outcome<Workload>;
   /** As the container sees them; the first one is used. */
   readonly devices: readonly VisibleDevice[];
+  /** Whether and how it reaches an MPS control daemon. */
+  readonly mps: MpsClient | undefined;
   readonly command: string;
   readonly driver: WorkloadDriver;
   readonly clock: Clock;
@@ -96,13 +104,14 @@ export class Program {
   }
 
   async #hold(workload: Workload, device: VisibleDevice, memoryMiB: number): Promise<ContainerEnd> {
-    const { driver, command, say, onProcess, holders } = this.#options;
+    const { driver, command, mps, say, onProcess, holders } = this.#options;
     let work: GpuWork;
     try {
-      work = driver.startProcess({ device: device.uuid, command, memoryMiB });
+      work = driver.startProcess({ device: device.uuid, command, memoryMiB, mps });
     } catch (error) {
       if (!(error instanceof CudaOutOfMemoryError)) return failure(1, `CUDA error: ${errorText(error)}`);
-      const message = `CUDA out of memory: tried to allocate ${memoryMiB} MiB on ${deviceText(device)}, ${error.freeMiB} MiB free; held by ${holders(error)}`;
+      const limit = error.limitMiB === undefined ? "" : `, its MPS limit is ${error.limitMiB} MiB`;
+      const message = `CUDA out of memory: tried to allocate ${memoryMiB} MiB on ${deviceText(device)}, ${error.freeMiB} MiB free${limit}; held by ${holders(error)}`;
       return failure(1, message);
     }
     try {

@@ -10,6 +10,7 @@ import { type CudaOutOfMemoryError, DriverError } from "../../gpu/index.ts";
 import type { Container, Pod } from "../../kube/index.ts";
 import type { AllocateAnswer } from "../../sharing/index.ts";
 import { injectedEdits } from "./cdi-injection.ts";
+import { mpsClientOf } from "./mps-client.ts";
 import { PodAddresses } from "./pod-network.ts";
 import { Program, type WorkloadDriver } from "./program.ts";
 import { type ContainerEnd, type RuntimeContainer, recalledContainers } from "./runtime-container.ts";
@@ -192,6 +193,7 @@ export class SimulatedRuntime {
     const program = new Program({
       workload,
       devices: resolved.devices,
+      mps: mpsClientOf(answer, container.env),
       command: container.command?.[0] ?? container.image ?? container.name,
       driver: this.#options.driver,
       clock: this.#options.clock,

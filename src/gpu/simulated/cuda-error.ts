@@ -17,6 +17,8 @@ export interface OutOfMemoryDetails {
   readonly freeMiB: number;
   /** Memory of the whole GPU, or of the GPU instance that the MIG device lies in. */
   readonly capacityMiB: number;
+  /** What MPS lets the process have; `undefined` when it sets no limit. */
+  readonly limitMiB: number | undefined;
   /** Everybody with memory there, the process that asks included; largest first. */
   readonly holders: readonly MemoryHolder[];
 }
@@ -27,21 +29,24 @@ export class CudaOutOfMemoryError extends TrancheError implements OutOfMemoryDet
   readonly requestedMiB: number;
   readonly freeMiB: number;
   readonly capacityMiB: number;
+  readonly limitMiB: number | undefined;
   readonly holders: readonly MemoryHolder[];
 
   constructor(details: OutOfMemoryDetails) {
-    const { device, requestedMiB, freeMiB, capacityMiB, holders } = details;
+    const { device, requestedMiB, freeMiB, capacityMiB, limitMiB, holders } = details;
     const held = holders.map(({ pid, command, memoryMiB }) => `${memoryMiB} MiB by ${command} (pid ${pid})`);
+    const limit = limitMiB === undefined ? "" : `, with an MPS limit of ${limitMiB} MiB`;
     const holding = held.length === 0 ? "" : `; held: ${held.join(", ")}`;
     super(
       "cuda-out-of-memory",
-      `CUDA out of memory on ${device}: asked for ${requestedMiB} MiB, ${freeMiB} of ${capacityMiB} MiB are free${holding}`,
+      `CUDA out of memory on ${device}: asked for ${requestedMiB} MiB, ${freeMiB} of ${capacityMiB} MiB are free${limit}${holding}`,
     );
     this.name = "CudaOutOfMemoryError";
     this.device = device;
     this.requestedMiB = requestedMiB;
     this.freeMiB = freeMiB;
     this.capacityMiB = capacityMiB;
+    this.limitMiB = limitMiB;
     this.holders = holders;
   }
 }

@@ -2,7 +2,7 @@
  * Processes and the memory they hold on one simulated GPU.
  *
  * Memory is shared by everybody in one *room*: the whole GPU, or one GPU instance with all its compute instances.
- * An allocation fails when the room is full, whoever filled it; nothing else is limited.
+ * An allocation fails when the room is full, whoever filled it, or when the process has a limit of its own by MPS.
  */
 import type { GpuProcess } from "../driver.ts";
 import { CudaOutOfMemoryError } from "./cuda-error.ts";
@@ -27,6 +27,8 @@ export interface Seating {
   /** Both `undefined` on a whole GPU. */
   readonly gpuInstanceId: number | undefined;
   readonly computeInstanceId: number | undefined;
+  /** What MPS lets the process have; `undefined` for one that is no MPS client, or that has no limit. */
+  readonly limitMiB?: number | undefined;
 }
 
 interface RunningProcess {
@@ -63,7 +65,7 @@ export class GpuMemory {
     newcomer: { readonly pid: number; readonly command: string; readonly memoryMiB: number },
   ): SimulatedProcess {
     const { pid, command, memoryMiB } = newcomer;
-    this.#assertFree(seating, memoryMiB);
+    this.#assertFree(seating, memoryMiB, 0);
     const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
     const process = { pid, command, device: seating.device, gone: promise };
     this.#running = [...this.#running, { process, seating, memoryMiB, leave: resolve }];
@@ -74,7 +76,7 @@ export class GpuMemory {
   grow(pid: number, addedMiB: number): void {
     const one = this.#running.find(({ process }) => process.pid === pid);
     if (one === undefined) return;
-    this.#assertFree(one.seating, addedMiB);
+    this.#assertFree(one.seating, addedMiB, one.memoryMiB);
     one.memoryMiB += addedMiB;
   }
 
@@ -91,15 +93,19 @@ export class GpuMemory {
     for (const one of ended) one.leave(reason);
   }
 
-  #assertFree(seating: Seating, requestedMiB: number): void {
+  #assertFree(seating: Seating, requestedMiB: number, ownMiB: number): void {
     const room = this.#running.filter((one) => one.seating.gpuInstanceId === seating.gpuInstanceId);
     const usedMiB = room.reduce((sum, one) => sum + one.memoryMiB, 0);
-    const freeMiB = seating.capacityMiB - usedMiB;
+    const { limitMiB } = seating;
+    const freeMiB = Math.min(
+      seating.capacityMiB - usedMiB,
+      limitMiB === undefined ? Number.POSITIVE_INFINITY : limitMiB - ownMiB,
+    );
     if (requestedMiB <= freeMiB) return;
     const holders = room
       .map(({ process: { pid, command }, memoryMiB }) => ({ pid, command, memoryMiB }))
       .sort((a, b) => b.memoryMiB - a.memoryMiB);
     const { device, capacityMiB } = seating;
-    throw new CudaOutOfMemoryError({ device, requestedMiB, freeMiB, capacityMiB, holders });
+    throw new CudaOutOfMemoryError({ device, requestedMiB, freeMiB, capacityMiB, limitMiB, holders });
   }
 }

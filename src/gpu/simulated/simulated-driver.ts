@@ -25,6 +25,7 @@ import { CudaNoDeviceError } from "./cuda-error.ts";
 import { cudaVersionOf } from "./cuda-version.ts";
 import type { SimulatedProcess } from "./gpu-memory.ts";
 import { SimulatedGpu } from "./simulated-gpu.ts";
+import { SimulatedMps } from "./simulated-mps.ts";
 import { linkBetween, pciClassOf } from "./topology.ts";
 
 export interface SimulatedDriverOptions {
@@ -60,6 +61,16 @@ export interface ProcessRequest {
   readonly command: string;
   /** What it allocates at its start. */
   readonly memoryMiB: number;
+  /** By which it reaches an MPS control daemon, if it shall. */
+  readonly mps?: MpsClient | undefined;
+}
+
+/** What makes a process an MPS client. */
+export interface MpsClient {
+  /** The host's directory of the daemon's pipe. */
+  readonly pipeDirectory: string;
+  /** A limit of its own, which counts where it is lower than the daemon's. */
+  readonly memoryMiB: number | undefined;
 }
 
 /** An XID error to raise; the ids of the instances are left out when it concerns the whole GPU. */
@@ -77,6 +88,11 @@ const xidOffTheBus = 79;
 export class SimulatedDriver implements GpuDriver {
   readonly driverVersion: string;
   readonly simulated = true;
+  /** The MPS control daemons of the node. */
+  readonly mps = new SimulatedMps(() => {
+    this.#lastPid += 1;
+    return this.#lastPid;
+  });
   readonly #gpus: readonly SimulatedGpu[];
   readonly #resettable: boolean;
   readonly #ledger = new CallLedger();
@@ -184,14 +200,16 @@ export class SimulatedDriver implements GpuDriver {
    * Throws `CudaOutOfMemoryError` when the memory is not free, whoever holds it, and `CudaNoDeviceError` when the UUID
    * names nothing that can run work now, such as a GPU in MIG mode.
    */
-  startProcess({ device, command, memoryMiB }: ProcessRequest): SimulatedProcess {
+  startProcess({ device, command, memoryMiB, mps }: ProcessRequest): SimulatedProcess {
     assertMemory(memoryMiB);
     if (!this.#ledger.isLoaded) throw new CudaNoDeviceError(device, "cannot be used, the driver is not loaded");
     for (const gpu of this.#gpus) {
       const seating = gpu.seatingOn(device);
       if (seating === undefined) continue;
-      const process = gpu.memory.seat(seating, { pid: this.#lastPid + 1, command, memoryMiB });
+      const limitMiB = mps && this.#mpsLimit(mps, device);
+      const process = gpu.memory.seat({ ...seating, limitMiB }, { pid: this.#lastPid + 1, command, memoryMiB });
       this.#lastPid += 1;
+      if (mps !== undefined) this.mps.join(mps.pipeDirectory, process);
       this.#tell({ kind: "processes", gpuUuid: gpu.uuid });
       return process;
     }
@@ -218,6 +236,7 @@ export class SimulatedDriver implements GpuDriver {
   /** Reboots the node: processes and instances vanish, lost GPUs come back, MIG modes do what their generation does. */
   reboot(): void {
     for (const gpu of this.#gpus) gpu.reboot();
+    this.mps.reboot();
     this.#tell({ kind: "reboot", gpuUuid: undefined });
   }
 
@@ -272,6 +291,13 @@ export class SimulatedDriver implements GpuDriver {
     return () => {
       this.#listeners.delete(listener);
     };
+  }
+
+  /** Its own limit counts only for who reaches a daemon (docs.nvidia.com/deploy/mps, environment variables). */
+  #mpsLimit({ pipeDirectory, memoryMiB }: MpsClient, device: string): number | undefined {
+    if (!this.mps.reaches(pipeDirectory, device)) return undefined;
+    const limits = [memoryMiB, this.mps.limitMiB(pipeDirectory, device)].filter((one) => one !== undefined);
+    return limits.length === 0 ? undefined : Math.min(...limits);
   }
 
   #begin(call: DriverMethod, gpuUuid: string): SimulatedGpu {

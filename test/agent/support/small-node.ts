@@ -64,6 +64,7 @@ export class SmallNode {
       clock,
       log: silentLogger,
       illGpu: (uuid) => (this.ill.has(uuid) ? this.seen.find((one) => one.uuid === uuid) : undefined),
+      beforeChange: async () => {},
       onReset: (uuid) => this.resets.push(uuid),
       onPlan: (plan) => this.plans.push(planText(plan)[0] ?? ""),
     });

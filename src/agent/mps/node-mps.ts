@@ -1,0 +1,186 @@
+/**
+ * MPS on one node: a supervised control daemon for each GPU that is shared so, and what is to be told about them.
+ */
+import { type Clock, errorText, type Finding, finding, type Logger } from "../../base/index.ts";
+import { type Device, type MpsDaemon, mpsDaemons, mpsDirectory, type Offer } from "../../sharing/index.ts";
+import type { UntoldEvents } from "../untold-events.ts";
+import type { MpsMachine } from "./mps-machine.ts";
+import { type MpsState, MpsSupervisor } from "./supervisor.ts";
+
+/** How long new limits may take to be told before the shares that need them are offered all the same. */
+const TELL_MS = 5_000;
+const TELL_POLL_MS = 10;
+/** How long a change of the GPU waits for the daemon's end; the driver refuses it if that was too short. */
+const RELEASE_MS = 20_000;
+
+export interface NodeMpsOptions {
+  readonly node: string;
+  readonly machine: MpsMachine;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** UUIDs of what pods hold; rejects while nobody can tell. */
+  holders(): Promise<ReadonlyMap<string, unknown>>;
+  readonly events: Pick<UntoldEvents, "add" | "tell">;
+  /** Called when shares may be given out, or may not any more. */
+  onChange(): void;
+}
+
+export class NodeMps {
+  readonly #options: NodeMpsOptions;
+  /** By GPU UUID; one that is gone stays, since what is there costs nothing. */
+  readonly #supervisors = new Map<string, MpsSupervisor>();
+  /** Where it was looked for what an agent before has left. */
+  readonly #roots = new Set<string>();
+  /** Names of GPUs for people, as offers had them last. */
+  readonly #names = new Map<string, string>();
+
+  constructor(options: NodeMpsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the daemons that `offers` need all there are below `root`; returns once those that run know their limits. */
+  async follow(offers: readonly Offer[], root: string): Promise<void> {
+    const daemons = new Map(mpsDaemons(offers).map((daemon) => [daemon.gpuUuid, daemon]));
+    for (const { gpuUuid, gpuIndex } of offers.flatMap(({ devices }) => devices)) {
+      this.#names.set(gpuUuid, `GPU ${gpuIndex}`);
+    }
+    for (const gpuUuid of daemons.keys()) this.#supervisor(gpuUuid);
+    await this.#find(root);
+    for (const [gpuUuid, supervisor] of this.#supervisors) {
+      const daemon = daemons.get(gpuUuid);
+      supervisor.follow(daemon && { daemon, root });
+    }
+    const { clock } = this.#options;
+    const endMs = clock.now() + TELL_MS;
+    while (clock.now() < endMs && this.#all().some(({ state, busy }) => state.kind === "ready" && busy)) {
+      await clock.sleep(TELL_POLL_MS);
+    }
+  }
+
+  /** Whether pods may get the device as far as MPS is concerned: its daemon works, or it needs none and has none. */
+  isReady({ gpuUuid }: Pick<Device, "gpuUuid">): boolean {
+    const supervisor = this.#supervisors.get(gpuUuid);
+    return supervisor === undefined || supervisor.state.kind === (supervisor.wish === undefined ? "gone" : "ready");
+  }
+
+  /** Ends the daemon of a GPU that is to be cut: its server would keep the GPU busy. Nobody holds the GPU by then. */
+  async release(gpuUuid: string): Promise<void> {
+    const supervisor = this.#supervisors.get(gpuUuid);
+    if (supervisor?.wish === undefined) return;
+    supervisor.follow(undefined);
+    await Promise.race([supervisor.ended(), this.#options.clock.sleep(RELEASE_MS)]);
+  }
+
+  /** Whether a daemon is being started, told or ended. */
+  get busy(): boolean {
+    return this.#all().some((one) => one.busy);
+  }
+
+  /** Ends all daemons that no pod needs. */
+  async stop(): Promise<void> {
+    const { log } = this.#options;
+    await Promise.all(
+      [...this.#supervisors].map(([gpuUuid, one]) =>
+        one.stop().catch((error: unknown) => log.warn({ gpuUuid, error: errorText(error) }, "MPS daemon not ended")),
+      ),
+    );
+  }
+
+  /** How many client processes each daemon that works had when it was last asked, by GPU UUID. */
+  clients(): ReadonlyMap<string, number> {
+    return new Map(
+      [...this.#supervisors].flatMap(([gpuUuid, { state }]) =>
+        state.kind === "ready" ? [[gpuUuid, state.clients] as const] : [],
+      ),
+    );
+  }
+
+  /** What keeps shares from being given out. */
+  findings(): readonly Finding[] {
+    return [...this.#supervisors].flatMap(([gpuUuid, { state, wish }]) => this.#found(gpuUuid, state, wish?.daemon));
+  }
+
+  #found(gpuUuid: string, state: MpsState, daemon: MpsDaemon | undefined): readonly Finding[] {
+    const gpu = this.#name(gpuUuid);
+    const subject = { kind: "gpu", name: `${this.#options.node} ${gpu}` } as const;
+    const evidence = { gpuUuid, simulated: this.#options.machine.simulated };
+    const shares = `${daemon?.shares ?? 0} shares`;
+    switch (state.kind) {
+      case "down": {
+        const message = `the ${this.#word()} of ${gpu} does not work, so its ${shares} are not given to pods: ${state.reason}`;
+        const remedy = "it is started again by itself; if that does not help, see control.log in its log directory";
+        return [finding("mps-daemon-down", subject, message, { remedy, evidence })];
+      }
+      case "waiting": {
+        const message = `${gpu} is to be shared by MPS, but pods hold it without; its ${shares} are not given out before they have ended`;
+        const remedy = "wait for those pods, or delete them";
+        return [finding("mps-waits", subject, message, { remedy, evidence })];
+      }
+      case "ending": {
+        if (!state.held) return [];
+        const message = `${gpu} is not to be shared by MPS any more, but pods still hold its shares; it is given to no other pod before they have ended`;
+        const remedy = "wait for those pods, or delete them";
+        return [finding("mps-daemon-held", subject, message, { remedy, evidence })];
+      }
+      case "starting":
+      case "ready":
+      case "gone":
+        return [];
+    }
+  }
+
+  /** Daemons that were left behind get a supervisor, which adopts or ends them. */
+  async #find(root: string): Promise<void> {
+    if (root === "" || this.#roots.has(root)) return;
+    for (const gpuUuid of await this.#options.machine.known(root)) {
+      if (!this.#supervisors.has(gpuUuid)) this.#supervisor(gpuUuid, mpsDirectory(root, gpuUuid));
+    }
+    this.#roots.add(root);
+  }
+
+  #supervisor(gpuUuid: string, directory?: string): void {
+    if (this.#supervisors.has(gpuUuid)) return;
+    const { machine, clock, log, holders } = this.#options;
+    const place = directory === undefined ? undefined : { directory, gpuUuid };
+    const options = {
+      gpuUuid,
+      machine,
+      clock,
+      log,
+      held: (uuid: string) =>
+        holders().then(
+          (held) => held.has(uuid),
+          () => true, // While nobody can tell, everything counts as held.
+        ),
+      onState: (state: MpsState, before: MpsState) => this.#onState(gpuUuid, state, before),
+    };
+    this.#supervisors.set(gpuUuid, new MpsSupervisor(options, place));
+  }
+
+  #onState(gpuUuid: string, state: MpsState, before: MpsState): void {
+    if (state.kind === before.kind && state.kind === "ready") return;
+    const { events, onChange } = this.#options;
+    const daemon = this.#supervisors.get(gpuUuid)?.wish?.daemon;
+    if (state.kind === "ready" && daemon !== undefined) {
+      const { memoryMiB, threadPercentage } = daemon.limits;
+      const memory = memoryMiB === undefined ? "" : ` ${memoryMiB} MiB and`;
+      const limits = `a client gets at most${memory} ${threadPercentage} % of the threads`;
+      const message = `the ${this.#word()} of ${this.#name(gpuUuid)} works: ${daemon.shares} shares, ${limits}`;
+      events.add("node", { reason: "MpsDaemonReady", message, severity: "info" });
+      void events.tell();
+    }
+    onChange();
+  }
+
+  #word(): string {
+    return this.#options.machine.simulated ? "simulated MPS control daemon" : "MPS control daemon";
+  }
+
+  #name(gpuUuid: string): string {
+    return this.#names.get(gpuUuid) ?? `GPU ${gpuUuid}`;
+  }
+
+  #all(): readonly MpsSupervisor[] {
+    return [...this.#supervisors.values()];
+  }
+}
