@@ -43,6 +43,10 @@ export interface NodeAgentOptions {
   readonly api: KubeApi;
   /** The kubelet's root, `/var/lib/kubelet` on a node; its sockets are below it. */
   readonly kubeletRoot: string;
+  /** Where `kubelet.sock` is and plugins have theirs; default `device-plugins` below the root. */
+  readonly devicePluginDirectory?: string | undefined;
+  /** Default `pod-resources/kubelet.sock` below the root. */
+  readonly podResourcesSocket?: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** Tells what the machine has for containers: device files, the driver's files. */
@@ -79,6 +83,8 @@ export class NodeAgent {
   readonly #events: UntoldEvents;
   readonly #trigger: Trigger;
   readonly #ending = new AbortController();
+  /** Fires when the last turn is over: a change that is taken back must still learn who holds what. */
+  readonly #ended = new AbortController();
   #running: Promise<void> | undefined;
   #busy = true;
   #lastGood: LastGood | undefined;
@@ -94,11 +100,15 @@ export class NodeAgent {
     this.#options = options;
     this.#trigger = new Trigger(clock);
     this.#inputs = new AgentInputs({ node, api, clock, log, configNamespace, onChange: () => this.wake() });
-    this.#host = new DevicePluginHost({ directory: join(kubeletRoot, "device-plugins"), clock, log });
-    this.#podResources = new PodResourcesClient({
-      socketPath: join(kubeletRoot, "pod-resources", "kubelet.sock"),
+    this.#host = new DevicePluginHost({
+      directory: options.devicePluginDirectory ?? join(kubeletRoot, "device-plugins"),
       clock,
-      signal: this.#ending.signal,
+      log,
+    });
+    this.#podResources = new PodResourcesClient({
+      socketPath: options.podResourcesSocket ?? join(kubeletRoot, "pod-resources", "kubelet.sock"),
+      clock,
+      signal: this.#ended.signal,
     });
     this.#holders = new HolderBook(this.#podResources, clock, () => this.#inputs.admittedPods());
     this.#writer = new NodeWriter({ node, api, clock, log });
@@ -128,8 +138,7 @@ export class NodeAgent {
       events: this.#events,
       onChange: () => this.#onHealth(),
     });
-    const { driverVersion } = driver;
-    this.#containers = new ContainerSide({ node, driverVersion, cdiDirectory, holders, log });
+    this.#containers = new ContainerSide({ node, driver, cdiDirectory, holders, log });
     this.#links = new LinkScores(driver);
     this.#offering = new Offering({
       host,
@@ -164,6 +173,7 @@ export class NodeAgent {
     this.#ending.abort();
     await this.#running;
     await this.#mps.stop();
+    this.#ended.abort();
     await this.#events.tell();
     await this.#labeller.stop();
     await this.#host.stop();
@@ -191,6 +201,7 @@ export class NodeAgent {
       driverAnswers: health.answers,
       pluginConfig: this.#turn.pluginConfig,
       resources,
+      mpsClients: this.#mps.clients(),
       counts: this.#counts(),
       findings: this.#findings(),
     };

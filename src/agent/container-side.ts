@@ -7,7 +7,7 @@
  */
 import { errorText, type Finding, finding, type Logger } from "../base/index.ts";
 import type { ImexConfig } from "../config/index.ts";
-import type { Gpu } from "../gpu/index.ts";
+import type { Gpu, GpuDriver } from "../gpu/index.ts";
 import { CdiDirectory } from "../kubelet/index.ts";
 import {
   type AllocateRequest,
@@ -38,7 +38,8 @@ export type ReadHostFiles = (roots: FileRoots, gpus: readonly Gpu[]) => Promise<
 
 export interface ContainerSideOptions {
   readonly node: string;
-  readonly driverVersion: string;
+  /** It may come late, or in another version. */
+  readonly driver: Pick<GpuDriver, "driverVersion">;
   /** Where container runtimes look for CDI specs. */
   readonly cdiDirectory: string;
   readonly holders: Pick<HolderBook, "holders">;
@@ -85,7 +86,7 @@ export class ContainerSide {
     const uuids = offered.offers.flatMap(({ devices }) => devices.map((one) => one.uuid));
     const specs = cdiSpecs({
       ...offered,
-      driverVersion: this.#options.driverVersion,
+      driverVersion: this.#options.driver.driverVersion,
       offered: new Set(uuids),
       imexChannels: channels,
     });

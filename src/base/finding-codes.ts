@@ -498,6 +498,20 @@ export const findingCodes = {
     meaning:
       "The list of a resource's devices is close to or over the 4 MiB the kubelet takes in one message. Devices over the limit are not offered.",
   },
+  "second-agent": {
+    severity: "error",
+    meaning:
+      "Another agent works on the same node, found by its lock in the state directory or the kubelet's plugin directory; two would cut the same GPUs.",
+  },
+  "no-kubernetes-api": {
+    severity: "warning",
+    meaning:
+      "The agent runs without a Kubernetes API: the config comes from its command line alone, no GPU is cut, and neither labels nor events are written.",
+  },
+  "setting-without-effect": {
+    severity: "warning",
+    meaning: "An option or variable of NVIDIA's daemons is accepted and does nothing here.",
+  },
   "second-device-plugin": {
     severity: "error",
     meaning:

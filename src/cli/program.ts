@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { agentCommand } from "./agent/command.ts";
 import { faultCommand } from "./fault/command.ts";
 import { gpusCommand } from "./gpus/command.ts";
 import { loggerFor } from "./log.ts";
@@ -35,11 +36,15 @@ export async function runProgram(args: readonly string[], { output, signal }: Pr
     const log = await loggerFor(logLevel);
     exitCode = await action({ output, signal, log });
   };
+  const agent = agentCommand(runNode, async (args, context) => {
+    const { runAgent } = await import("./agent/agent.ts");
+    return runAgent({ ...args, version: packageJson.version }, context);
+  });
   const fault = faultCommand(async (args) => {
     const { causeFault } = await import("./fault/fault.ts");
     exitCode = await causeFault({ ...args, env: process.env, output, signal });
   });
-  for (const command of [run, fault, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);
+  for (const command of [run, agent, fault, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);
   for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => output.answer(text.trimEnd()),

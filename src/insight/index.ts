@@ -1,5 +1,6 @@
 /** Findings, reports and explanations made from what the API and the nodes' agents tell. */
 export { distinctFindings } from "./distinct-findings.ts";
+export { EXPOSITION_TYPE, expositionText, type Metric, type MetricSample } from "./exposition.ts";
 export {
   type FeatureLabels,
   type FeatureLabelsRequest,

@@ -2,13 +2,15 @@
  * Opens the driver that a command asks for.
  */
 import { type Finding, type Logger, type Outcome, systemClock } from "../../base/index.ts";
-import { type GpuDriver, openNvmlDriver } from "../../gpu/index.ts";
+import { type GpuDriver, openNvmlDriver, type SimulatedDriver } from "../../gpu/index.ts";
 import type { NodeArguments } from "./options.ts";
 import { openSimulatedNode } from "./simulated-node.ts";
 
 /** A driver and how to let go of it. */
 export interface OpenDriver {
   readonly driver: GpuDriver;
+  /** The MPS control daemons of simulated GPUs; `undefined` for real ones. */
+  readonly simulatedMps: SimulatedDriver["mps"] | undefined;
   /** What is to be said about the library and the GPUs, as of the last list. */
   findings(): readonly Finding[];
   close(): Promise<void>;
@@ -19,7 +21,9 @@ export async function openDriver(args: NodeArguments, log: Logger): Promise<Outc
   if (args.driver === "simulated") {
     const opened = await openSimulatedNode(args.stateDir, args.simulatedGpus);
     if (!opened.ok) return opened;
-    return { ok: true, value: { driver: opened.value, findings: () => [], close: async () => {} }, findings: [] };
+    const { driver, mps } = opened.value;
+    const value = { driver, simulatedMps: mps, findings: () => [], close: async () => {} };
+    return { ok: true, value, findings: [] };
   }
   const { nvmlLibrary, nvidiaSmi, root } = args;
   const opened = await openNvmlDriver({
@@ -31,5 +35,11 @@ export async function openDriver(args: NodeArguments, log: Logger): Promise<Outc
   });
   if (!opened.ok) return opened;
   const driver = opened.value;
-  return { ok: true, value: { driver, findings: () => driver.findings(), close: () => driver.close() }, findings: [] };
+  const value = {
+    driver,
+    simulatedMps: undefined,
+    findings: () => driver.findings(),
+    close: () => driver.close(),
+  };
+  return { ok: true, value, findings: [] };
 }

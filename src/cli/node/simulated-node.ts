@@ -26,11 +26,17 @@ interface SavedGpus {
   readonly modePending: readonly number[];
 }
 
+/** Simulated GPUs, and what MPS there is on them. */
+export interface SimulatedNode {
+  readonly driver: GpuDriver;
+  readonly mps: SimulatedDriver["mps"];
+}
+
 /**
  * The simulated GPUs of this machine. `wanted` names models as `--simulated-gpus` does; other GPUs than those of before
  * start uncut.
  */
-export async function openSimulatedNode(stateDir: string, wanted: string | undefined): Promise<Outcome<GpuDriver>> {
+export async function openSimulatedNode(stateDir: string, wanted: string | undefined): Promise<Outcome<SimulatedNode>> {
   const path = join(stateDir, FILE);
   const saved = await readSaved(path);
   if (!saved.ok) return saved;
@@ -40,7 +46,8 @@ export async function openSimulatedNode(stateDir: string, wanted: string | undef
   const same = saved.value?.models.join() === models.value.map(({ id }) => id).join();
   if (saved.value !== undefined && same) await restoreGpus(driver, saved.value, path);
   else if (wanted !== undefined) await save(path, models.value, await driver.list());
-  return { ok: true, value: savedAfterChanges(driver, models.value, path), findings: [] };
+  const value = { driver: savedAfterChanges(driver, models.value, path), mps: driver.mps };
+  return { ok: true, value, findings: [] };
 }
 
 async function modelsOf(

@@ -1,0 +1,82 @@
+/** `tranche agent` as a process beside a kubelet: what survives, what is healed, what is refused. */
+import assert from "node:assert/strict";
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { AgentMachine } from "../support/agent-machine.ts";
+import { pod, timeSliced } from "../support/manifests.ts";
+import { until } from "../support/until.ts";
+
+const GPU = "nvidia.com/gpu";
+const oneShare = { [GPU]: "1" };
+
+test("allocations outlive an agent that is killed, and its sockets are taken over", async (t) => {
+  const machine = await AgentMachine.start(t);
+  const config = join(machine.directory, "config.yaml");
+  await writeFile(config, timeSliced(4));
+  const first = await machine.startAgent("--config-file", config);
+  await machine.offers(GPU, 4);
+  for (const name of ["one", "two"]) await machine.create(pod(name, oneShare));
+  await machine.podsBecome("Running", "one", "two");
+  const held = machine.held();
+  first.signal("SIGKILL");
+  await first.end();
+  const second = await machine.startAgent("--config-file", config);
+  await second.says(/^(agent of node-a: 1 GPU \(simulated\); https:)/m);
+  await machine.create(pod("three", oneShare));
+  await machine.podsBecome("Running", "three");
+  const { three, ...others } = machine.held();
+  assert.deepEqual(others, held);
+  assert.ok(three?.every((id) => !Object.values(held).flat().includes(id)));
+  second.signal("SIGTERM");
+  assert.deepEqual(await second.end(), { code: 0, signal: null });
+  const left = (await readdir(machine.plugins)).filter((name) => /\.(sock|lock)$/.test(name));
+  assert.deepEqual(left, ["kubelet.sock"]);
+  assert.deepEqual(await readdir(machine.stateDir), ["simulated-gpus.json"]);
+});
+
+test("a kubelet that restarts knows the devices again, also in a directory made anew", async (t) => {
+  const machine = await AgentMachine.start(t);
+  await machine.startAgent();
+  await machine.offers(GPU, 1);
+  const allocates = async (name: string): Promise<void> => {
+    await machine.kubeletShows(GPU, 1);
+    await machine.create(pod(name, oneShare));
+    await machine.podsBecome("Running", name);
+    await machine.deletePod(name);
+  };
+  await machine.kubelet.restart();
+  await allocates("after-a-restart");
+  await machine.kubelet.reboot(() => rm(machine.plugins, { recursive: true }));
+  await allocates("in-another-directory");
+});
+
+test("a second agent on the node is refused, with whatever state directory", async (t) => {
+  const machine = await AgentMachine.start(t);
+  await machine.startAgent();
+  await machine.offers(GPU, 1);
+  for (const stateDir of [machine.stateDir, join(machine.directory, "other")]) {
+    const second = await machine.startAgent("--state-dir", stateDir);
+    await second.says(/error second-agent: node-a\n.* is held by (agent of node-a, process \d+)/);
+    assert.equal((await second.end()).code, 1);
+  }
+});
+
+test("without a Kubernetes API the config file alone counts, and its edits", async (t) => {
+  const machine = await AgentMachine.start(t);
+  const config = join(machine.directory, "config.yaml");
+  await writeFile(config, timeSliced(2));
+  const agent = await machine.startProcess("--no-kubernetes", "--config-file", config);
+  await agent.says(/(warning no-kubernetes-api: .*config\.yaml)/);
+  await machine.offers(GPU, 2);
+  await writeFile(config, timeSliced(3));
+  await machine.offers(GPU, 3);
+  await writeFile(config, "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 1}]}}");
+  await agent.says(/(config\.yaml:1:\d+: error)/);
+  await machine.offers(GPU, 3);
+  assert.equal(
+    Object.keys((await machine.node()).metadata.labels ?? {}).some((name) => name.startsWith("nvidia.com/")),
+    false,
+  );
+  await until("no event", async () => (await machine.events("node-a")).every((one) => !one.includes("tranche")));
+});
