@@ -15,6 +15,8 @@ import type { PluginDevice, PluginOptions, PreferredRequest } from "./types.ts";
 export interface ConnectOptions {
   /** How long to wait for the plugin to accept the connection; the kubelet waits 10,000 ms. */
   readonly timeoutMs: number;
+  /** Ends the wait; it rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** The kubelet allows PreStartContainer 30 s (`KubeletPreStartContainerRPCTimeoutInSecs`). */
@@ -31,14 +33,22 @@ export class DevicePluginConnection {
 
   /** Dials and waits until the plugin answers; throws a retryable error when it does not. */
   static async connect(socketPath: string, options: ConnectOptions): Promise<DevicePluginConnection> {
+    const { timeoutMs, signal } = options;
+    signal?.throwIfAborted();
     const client = socketClient(socketPath);
+    const giveUp = (): void => client.close();
+    signal?.addEventListener("abort", giveUp, { once: true });
     try {
-      await dial(client, socketPath, options.timeoutMs);
+      await dial(client, socketPath, timeoutMs);
+      signal?.throwIfAborted();
+      return new DevicePluginConnection(client);
     } catch (error) {
       client.close();
+      signal?.throwIfAborted();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
-    return new DevicePluginConnection(client);
   }
 
   /** GetDevicePluginOptions. */

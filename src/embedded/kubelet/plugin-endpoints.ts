@@ -128,7 +128,8 @@ export class PluginEndpoints {
     const failed = (what: string) => (cause: unknown) => {
       throw new TrancheError("plugin-registration", `${what}: ${errorText(cause)}`, { retryable: true });
     };
-    const connection = await DevicePluginConnection.connect(socketPath, { timeoutMs: dialMs }).catch(
+    const { signal } = this.#stopping;
+    const connection = await DevicePluginConnection.connect(socketPath, { timeoutMs: dialMs, signal }).catch(
       failed("failed to dial device plugin"),
     );
     try {
