@@ -113,8 +113,10 @@ function ended(pod: Pod, subject: Subject, snapshots: readonly NodeSnapshot[]): 
 function memoryRemedy(pod: Pod, snapshots: readonly NodeSnapshot[]): string {
   const requests = gpuRequests(pod);
   const offered = snapshots.filter(({ node }) => node === pod.spec.nodeName).flatMap(({ offers }) => offers);
-  const shared = offered.some(({ resource, sharing }) => requests.has(resource) && sharing !== "none");
-  return shared
+  const sharings = new Set(offered.filter(({ resource }) => requests.has(resource)).map(({ sharing }) => sharing));
+  if (sharings.has("mps"))
+    return "an MPS share has its part of the memory: ask for less, or share the GPU between fewer";
+  return sharings.has("time-slicing")
     ? "shares of a GPU have one memory together: ask for less, start fewer pods per GPU, or use MIG slices"
     : "ask for less memory, or for a slice or GPU with more of it";
 }
@@ -128,7 +130,7 @@ function sharesOfPod(pod: Pod, subject: Subject, snapshots: readonly NodeSnapsho
         .flatMap((allocation) => {
           const offer = snapshot.offers.find((one) => one.resource === allocation.resource);
           const devices = (offer?.devices ?? []).filter((device) => allocation.deviceIds.includes(device.id));
-          return shareFindings(subject.name, devices);
+          return shareFindings(subject.name, devices, offer?.sharing ?? "none");
         }),
     );
 }

@@ -77,9 +77,13 @@ function requestedDevices({ offer, ids }: AllocateRequest): readonly Device[] {
     byUuid.set(device.uuid, device);
   }
   if (offer.failRequestsGreaterThanOne && ids.length > 1 && ids.some(isReplica)) {
+    const why =
+      offer.sharing === "mps"
+        ? "or let failRequestsGreaterThanOne be false, then several have several times the limits"
+        : "more shares give it no more compute";
     throw new TrancheError(
       "shared-request-too-large",
-      `${prefix} maximum request size for shared resources is 1; found ${ids.length}; ask for one share, ${offer.resource}: 1, in each container: more shares give it no more compute`,
+      `${prefix} maximum request size for shared resources is 1; found ${ids.length}; ask for one share, ${offer.resource}: 1, in each container: ${why}`,
     );
   }
   return [...byUuid.values()];

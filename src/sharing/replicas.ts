@@ -55,7 +55,8 @@ export function shareDevices(
       listings.push(...listingsOf(chosen, request, findings));
     }
     findings.push(...listedTwiceFindings(listings, nodeName));
-    for (const { target, one, replicas } of largest(listings)) put(target, { one, replicas });
+    const fitting = withinClientLimit(largest(listings), request, findings);
+    for (const { target, one, replicas } of fitting) put(target, { one, replicas });
     const shared = new Set(listings.map(({ one }) => one));
     for (const one of devices) if (!shared.has(one)) put(name, { one, replicas: 0 });
   }
@@ -73,14 +74,32 @@ function listingsOf(chosen: ChosenDevices, request: SharingRequest, findings: Fi
   const obstacles = devices.map((one) => ({ one, obstacle: mpsObstacle(one, request.mpsRoot) }));
   const possible = obstacles.filter(({ obstacle }) => obstacle === undefined);
   findings.push(...mpsObstacleFindings(entry, obstacles, request.nodeName));
-  if (possible.length > 0 && entry.replicas > mpsClientLimit)
-    findings.push(clientLimitFinding(entry, request.nodeName));
-  const replicas = Math.min(entry.replicas, mpsClientLimit);
-  return possible.map(({ one }) => ({ entry, target, one, replicas }));
+  return possible.map(({ one }) => ({ entry, target, one, replicas: entry.replicas }));
 }
 
 function targetName(entry: SharedResource, sharing: SharingConfig): string {
   return entry.rename ?? (sharing.renameByDefault ? `${entry.name}.shared` : entry.name);
+}
+
+/** A GPU's MPS server takes so many clients, under whatever names they come; who is listed first has its shares first. */
+function withinClientLimit(
+  listings: Iterable<Listing>,
+  { sharing, nodeName }: SharingRequest,
+  findings: Finding[],
+): readonly Listing[] {
+  if (sharing.strategy !== "mps") return [...listings];
+  const left = new Map<NodeDevice, number>();
+  const cut = new Map<SharedResource, number>();
+  const fitting = [...listings].flatMap((listing) => {
+    const { one, entry } = listing;
+    const free = left.get(one) ?? mpsClientLimit;
+    const replicas = Math.min(listing.replicas, free);
+    left.set(one, free - replicas);
+    if (replicas < listing.replicas) cut.set(entry, Math.min(cut.get(entry) ?? replicas, replicas));
+    return replicas === 0 ? [] : [{ ...listing, replicas }];
+  });
+  findings.push(...[...cut].map(([entry, offered]) => clientLimitFinding(entry, offered, nodeName)));
+  return fitting;
 }
 
 /** The listing with the most replicas for each name and device. */

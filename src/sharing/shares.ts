@@ -8,12 +8,14 @@ export function capacity(offers: readonly Offer[]): ReadonlyMap<string, number> 
 }
 
 /**
- * Says when a container holds several shares of one device; `devices` are those of one container.
+ * Says when a container holds several time slices of one device; `devices` are those of one container, of an offer with
+ * this sharing.
  *
- * Time slices and MPS shares alike: the container sees the device once, and its processes get one turn, or one
- * client's limit, whatever the number of shares.
+ * The container sees the device once, and its processes get one turn, whatever the number of shares. MPS shares add up:
+ * two have twice the limits of one.
  */
-export function shareFindings(pod: string, devices: readonly Device[]): readonly Finding[] {
+export function shareFindings(pod: string, devices: readonly Device[], sharing: Offer["sharing"]): readonly Finding[] {
+  if (sharing === "mps") return [];
   const findings: Finding[] = [];
   for (const [uuid, list] of Map.groupBy(devices, (device) => device.uuid)) {
     const [first] = list;

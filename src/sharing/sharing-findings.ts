@@ -99,12 +99,15 @@ export function mpsObstacleFindings(
   return findings;
 }
 
-/** More replicas than MPS has clients. */
-export function clientLimitFinding(entry: SharedResource, nodeName: string): Finding {
+/** More replicas than MPS has clients; `offered` is how many of a GPU are left for the entry. */
+export function clientLimitFinding(entry: SharedResource, offered: number, nodeName: string): Finding {
   return finding(
     "mps-client-limit",
     resourceSubject(nodeName, entry.name),
-    `${entry.replicas} MPS shares are asked for ${entry.name} of ${nodeName} and an MPS server takes ${mpsClientLimit} clients; ${mpsClientLimit} are offered`,
-    { remedy: `set replicas to ${mpsClientLimit} or less`, place: entry.place },
+    `${entry.replicas} MPS shares are asked for ${entry.name} of ${nodeName} and an MPS server takes ${mpsClientLimit} clients; ${offered} are offered`,
+    {
+      remedy: `let the replicas of a GPU be ${mpsClientLimit} or less, under all its names together`,
+      place: entry.place,
+    },
   );
 }

@@ -136,6 +136,14 @@ const rows: readonly (NodeParts & { name: string; want: string; codes?: readonly
   },
   { name: "48 MPS clients are the most", gpus: gpus(1), share: ["gpu x48"], sharing: mps, want: "gpu: 0x48" },
   {
+    name: "48 MPS clients are the most under all names of a GPU together",
+    gpus: gpus(1),
+    share: ["gpu x30 as small", "gpu x30 as other"],
+    sharing: mps,
+    want: "other: 0x18, small: 0x30",
+    codes: ["device-shared-twice", "mps-client-limit"],
+  },
+  {
     name: "49 MPS clients are cut to 48",
     gpus: gpus(1),
     share: ["gpu x49"],

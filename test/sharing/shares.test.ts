@@ -64,7 +64,12 @@ test("several shares of one device are said once for each device, with what they
   const { devices } = onlyOffer({ gpus: gpus(3), share: ["gpu x3"] });
   const held = devices.filter(({ id }) => ["GPU-0::0", "GPU-1::0", "GPU-1::2", "GPU-2::0", "GPU-2::1"].includes(id));
   assert.deepEqual(
-    shareFindings("ml/a", held).map(({ code, severity, subject, message }) => ({ code, severity, subject, message })),
+    shareFindings("ml/a", held, "time-slicing").map(({ code, severity, subject, message }) => ({
+      code,
+      severity,
+      subject,
+      message,
+    })),
     [1, 2].map((index) => ({
       code: "shares-of-one-gpu",
       severity: "info",
@@ -72,7 +77,8 @@ test("several shares of one device are said once for each device, with what they
       message: `pod ml/a holds 2 shares of GPU ${index}; they are one device to it and give no more compute than one share`,
     })),
   );
-  assert.deepEqual(shareFindings("ml/a", devices.slice(0, 1)), []);
+  assert.deepEqual(shareFindings("ml/a", devices.slice(0, 1), "time-slicing"), []);
+  assert.deepEqual(shareFindings("ml/a", held, "mps"), [], "MPS shares add up");
 });
 
 // go-gpuallocator internal/links/device.go.

@@ -29,6 +29,11 @@ export class NodeMps {
   readonly #options: NodeMpsOptions;
   /** By GPU UUID; one that is gone stays, since what is there costs nothing. */
   readonly #supervisors = new Map<string, MpsSupervisor>();
+  /**
+   * GPUs that were offered without MPS since a daemon served them last: pods that hold one of them are no clients. Before
+   * the first offer of a GPU its holders count as clients: after a reboot their daemon is gone and they need it.
+   */
+  readonly #otherwise = new Set<string>();
   /** Where it was looked for what an agent before has left. */
   readonly #roots = new Set<string>();
   /** Names of GPUs for people, as offers had them last. */
@@ -44,8 +49,11 @@ export class NodeMps {
     for (const { gpuUuid, gpuIndex } of offers.flatMap(({ devices }) => devices)) {
       this.#names.set(gpuUuid, `GPU ${gpuIndex}`);
     }
-    for (const gpuUuid of daemons.keys()) this.#supervisor(gpuUuid);
     await this.#find(root);
+    for (const gpuUuid of this.#names.keys()) {
+      if (daemons.has(gpuUuid)) this.#supervisor(gpuUuid);
+      else if (this.isReady({ gpuUuid })) this.#otherwise.add(gpuUuid);
+    }
     for (const [gpuUuid, supervisor] of this.#supervisors) {
       const daemon = daemons.get(gpuUuid);
       supervisor.follow(daemon && { daemon, root });
@@ -142,16 +150,18 @@ export class NodeMps {
     if (this.#supervisors.has(gpuUuid)) return;
     const { machine, clock, log, holders } = this.#options;
     const place = directory === undefined ? undefined : { directory, gpuUuid };
+    const held = (): Promise<boolean> =>
+      holders().then(
+        (devices) => devices.has(gpuUuid),
+        () => true, // While nobody can tell, everything counts as held.
+      );
     const options = {
       gpuUuid,
       machine,
       clock,
       log,
-      held: (uuid: string) =>
-        holders().then(
-          (held) => held.has(uuid),
-          () => true, // While nobody can tell, everything counts as held.
-        ),
+      held,
+      heldOtherwise: async () => this.#otherwise.has(gpuUuid) && (await held()),
       onState: (state: MpsState, before: MpsState) => this.#onState(gpuUuid, state, before),
     };
     this.#supervisors.set(gpuUuid, new MpsSupervisor(options, place));
@@ -160,6 +170,7 @@ export class NodeMps {
   #onState(gpuUuid: string, state: MpsState, before: MpsState): void {
     if (state.kind === before.kind && state.kind === "ready") return;
     const { events, onChange } = this.#options;
+    if (state.kind === "ready") this.#otherwise.delete(gpuUuid);
     const daemon = this.#supervisors.get(gpuUuid)?.wish?.daemon;
     if (state.kind === "ready" && daemon !== undefined) {
       const { memoryMiB, threadPercentage } = daemon.limits;

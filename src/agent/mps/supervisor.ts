@@ -58,7 +58,9 @@ export interface SupervisorOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** Whether a pod holds the GPU; true while nobody can tell. */
-  held(gpuUuid: string): Promise<boolean>;
+  held(): Promise<boolean>;
+  /** Whether pods hold it that got it without MPS. */
+  heldOtherwise(): Promise<boolean>;
   /** Called after each change of `state`. */
   onState(state: MpsState, before: MpsState): void;
 }
@@ -165,7 +167,7 @@ export class MpsSupervisor {
     const place = { directory, gpuUuid };
     if ((await this.#options.machine.pid(place)) === undefined) {
       if (this.#state.kind === "ready") throw new TrancheError("mps-daemon", "its process has ended");
-      if (!(await this.#start(place, wish.root, signal))) {
+      if (!(await this.#start(place, signal))) {
         this.#set({ kind: "waiting" });
         return LOOK_MS;
       }
@@ -184,12 +186,10 @@ export class MpsSupervisor {
   }
 
   /** Starts the daemon; false when pods hold the GPU that do not use MPS, which would keep its server from the GPU. */
-  async #start(place: MpsPlace, root: string, signal: AbortSignal): Promise<boolean> {
-    const { clock, machine, held } = this.#options;
+  async #start(place: MpsPlace, signal: AbortSignal): Promise<boolean> {
+    const { clock, machine, heldOtherwise } = this.#options;
     this.#told = undefined;
-    // A directory tells that the GPU was under MPS already: whoever holds it does so by MPS.
-    const isKnown = this.#place !== undefined || (await machine.known(root)).includes(place.gpuUuid);
-    if (!isKnown && (await held(place.gpuUuid))) return false;
+    if (await heldOtherwise()) return false;
     if (this.#state.kind === "waiting") this.#set({ kind: "starting" });
     this.#place = place;
     const deadline = { clock, ms: START_MS, missing: "it does not listen", signal };
@@ -229,7 +229,7 @@ export class MpsSupervisor {
   /** A daemon that does not answer has no client that it could serve. */
   async #inUse(place: MpsPlace): Promise<boolean> {
     const { machine, held } = this.#options;
-    if (await held(place.gpuUuid)) return true;
+    if (await held()) return true;
     if ((await machine.pid(place)) === undefined) return false;
     return (await this.#clients(place).catch(() => 0)) > 0;
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gpus, nodeOffers } from "../../sharing/fixtures.ts";
 import { until } from "../../support/until.ts";
 import { MpsNode, mpsOffers } from "./support.ts";
 
@@ -157,12 +158,30 @@ test("a daemon in use outlives its agent and a config without it", async (t) => 
 
 test("none is started while pods hold the GPU by other means", async (t) => {
   const node = await MpsNode.make(t);
+  await node.mps.follow(nodeOffers({ gpus: gpus(1) }).offers, node.root);
   node.held.set("GPU-0", true);
   await node.mps.follow(four, node.root);
   await until("it is told", () => node.codes().includes("mps-waits"));
   assert.equal(await node.pid("GPU-0"), undefined);
   node.held.clear();
   await node.ready("GPU-0");
+});
+
+test("pods of before a reboot get their daemon, whose directory is gone with it", async (t) => {
+  const node = await MpsNode.make(t);
+  node.held.set("GPU-0", true);
+  await node.mps.follow(four, node.root);
+  await node.ready("GPU-0");
+});
+
+test("a shared GPU is given to the MPS server alone, and to everybody again afterwards", async (t) => {
+  const node = await MpsNode.make(t);
+  await node.mps.follow(four, node.root);
+  await node.ready("GPU-0");
+  assert.deepEqual(await node.modes(), ["-i GPU-0 -c EXCLUSIVE_PROCESS"]);
+  await node.mps.follow([], node.root);
+  await until("it has ended", () => node.mps.isReady(gpu0));
+  assert.deepEqual(await node.modes(), ["-i GPU-0 -c EXCLUSIVE_PROCESS", "-i GPU-0 -c DEFAULT"]);
 });
 
 test("an agent that stops ends the daemons nobody uses", async (t) => {

@@ -35,6 +35,8 @@ export class MpsNode {
     const binary = join(directory, "mps-control.mjs");
     await writeFile(binary, `#!${process.execPath}\n${await readFile(fixture, "utf8")}`);
     await chmod(binary, 0o755);
+    const smi = join(directory, "nvidia-smi");
+    await writeFile(smi, `#!/bin/sh\necho "$@" >> "${join(directory, "modes")}"\n`, { mode: 0o755 });
     const node = new MpsNode(directory);
     begun.push(node);
     return node;
@@ -65,7 +67,7 @@ export class MpsNode {
 
   get machine(): ReturnType<typeof systemMps> {
     const binary = join(this.#directory, "mps-control.mjs");
-    return systemMps({ binary, startArguments: ["-d"], smiBinary: undefined });
+    return systemMps({ binary, startArguments: ["-d"], smiBinary: join(this.#directory, "nvidia-smi") });
   }
 
   pid(gpuUuid: string): Promise<number | undefined> {
@@ -85,6 +87,11 @@ export class MpsNode {
   async told(gpuUuid: string): Promise<readonly string[]> {
     const text = await readFile(join(this.root, gpuUuid, "log", "control.log"), "utf8");
     return text.split("\n").filter((line) => line.startsWith("set_"));
+  }
+
+  /** What nvidia-smi was called with. */
+  async modes(): Promise<readonly string[]> {
+    return (await readFile(join(this.#directory, "modes"), "utf8")).trim().split("\n");
   }
 
   ready(gpuUuid: string): Promise<unknown> {
