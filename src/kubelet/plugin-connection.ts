@@ -34,21 +34,14 @@ export class DevicePluginConnection {
   /** Dials and waits until the plugin answers; throws a retryable error when it does not. */
   static async connect(socketPath: string, options: ConnectOptions): Promise<DevicePluginConnection> {
     const { timeoutMs, signal } = options;
-    signal?.throwIfAborted();
     const client = socketClient(socketPath);
-    const giveUp = (): void => client.close();
-    signal?.addEventListener("abort", giveUp, { once: true });
     try {
-      await dial(client, socketPath, timeoutMs);
-      signal?.throwIfAborted();
-      return new DevicePluginConnection(client);
+      await dial(client, socketPath, timeoutMs, signal);
     } catch (error) {
       client.close();
-      signal?.throwIfAborted();
       throw error;
-    } finally {
-      signal?.removeEventListener("abort", giveUp);
     }
+    return new DevicePluginConnection(client);
   }
 
   /** GetDevicePluginOptions. */

@@ -4,7 +4,7 @@
 import { lstat, mkdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
-import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Client, connectivityState, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { TrancheError } from "../base/index.ts";
 import { type Handlers, implementation, serviceDefinition } from "./grpc.ts";
 
@@ -143,15 +143,24 @@ export function socketClient(path: string, maxReceiveBytes = 4 * 1024 * 1024): C
   });
 }
 
-/** Dials and waits until the server answers; throws a retryable error after `timeoutMs`. */
-export function dial(client: Client, path: string, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    client.waitForReady(Date.now() + timeoutMs, (cause) => {
-      if (cause === undefined) resolve();
-      else
-        reject(
-          new TrancheError("socket-unreachable", `no answer on ${path} within ${timeoutMs} ms`, { retryable: true }),
-        );
-    });
-  });
+/** A closed channel tells nobody who waits for its state, so each wait is short. */
+const lookEveryMs = 100;
+
+/**
+ * Dials and waits until the server answers; throws a retryable error after `timeoutMs`, or soon after `signal` fires its
+ * reason.
+ */
+export async function dial(client: Client, path: string, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  const channel = client.getChannel();
+  const endMs = Date.now() + timeoutMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) return;
+    if (Date.now() >= endMs) {
+      throw new TrancheError("socket-unreachable", `no answer on ${path} within ${timeoutMs} ms`, { retryable: true });
+    }
+    const lookMs = Math.min(endMs, Date.now() + lookEveryMs);
+    await new Promise<void>((resolve) => channel.watchConnectivityState(state, lookMs, () => resolve()));
+  }
 }
