@@ -16,6 +16,7 @@ import { ContainerSide, type ReadHostFiles } from "./container-side.ts";
 import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
 import { FeatureLabeller, type FeatureLabelSettings } from "./feature-labels.ts";
 import { NodeHealth } from "./health/node-health.ts";
+import { overHeld, withHeldShares } from "./held-shares.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
 import { LinkScores } from "./links.ts";
@@ -321,11 +322,13 @@ export class NodeAgent {
     const gpus = await health.look();
     const { settings, imex, pluginConfig } = desired;
     const host = await this.#options.readHostFiles(settings, gpus);
-    const offered = offers({ gpus, config: pluginConfig, settings, nodeName: node, migMinors: host.migMinors });
-    const side = await this.#containers.prepare({ gpus, offers: offered.offers, settings, imex, host });
-    await this.#mps.follow(offered.offers, settings.mpsRoot);
+    const made = offers({ gpus, config: pluginConfig, settings, nodeName: node, migMinors: host.migMinors });
+    const allocations = await this.#holders.allocations().catch(() => this.#holders.latest);
+    const offered = withHeldShares(made.offers, allocations, this.#offering.offers);
+    const side = await this.#containers.prepare({ gpus, offers: offered, settings, imex, host });
+    await this.#mps.follow(offered, settings.mpsRoot);
     await this.#offering.publish({
-      offers: offered.offers,
+      offers: offered,
       settings,
       pairScore: await this.#links.scores(gpus),
       facts: side.facts,
@@ -334,7 +337,8 @@ export class NodeAgent {
     await this.#containers.settle();
     const labelled = await this.#labeller.update({ node: registered, gpus, desired });
     const confirmed = await this.#offering.confirmed();
-    const findings = [...desired.findings, ...change.findings, ...offered.findings, ...side.findings, ...labelled];
+    const findings = [...desired.findings, ...change.findings, ...made.findings, ...side.findings, ...labelled];
+    findings.push(...overHeld(offered, allocations, node));
     if (!confirmed) findings.push(kubeletBehind(node));
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };

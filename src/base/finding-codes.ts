@@ -498,6 +498,11 @@ export const findingCodes = {
     meaning:
       "The list of a resource's devices is close to or over the 4 MiB the kubelet takes in one message. Devices over the limit are not offered.",
   },
+  "shares-over-held": {
+    severity: "warning",
+    meaning:
+      "Pods hold more shares of a resource than a changed config offers. They run on; no other pod gets a share until enough of them have ended.",
+  },
   "second-agent": {
     severity: "error",
     meaning:

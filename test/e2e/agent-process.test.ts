@@ -51,6 +51,37 @@ test("a kubelet that restarts knows the devices again, also in a directory made 
   await allocates("in-another-directory");
 });
 
+test("more or fewer shares by an edit: running pods keep theirs, and the rest is as the config says", async (t) => {
+  const machine = await AgentMachine.start(t);
+  const config = join(machine.directory, "config.yaml");
+  await writeFile(config, timeSliced(4));
+  const agent = await machine.startAgent("--config-file", config);
+  await machine.offers(GPU, 4);
+  const pods = [1, 2, 3, 4, 5, 6, 7, 8].map((number) => `pod-${number}`);
+  for (const name of pods.slice(0, 4)) await machine.create(pod(name, oneShare));
+  await machine.podsBecome("Running", ...pods.slice(0, 4));
+  const before = machine.held();
+  await writeFile(config, timeSliced(8));
+  for (const name of pods.slice(4)) await machine.create(pod(name, oneShare));
+  await machine.podsBecome("Running", ...pods);
+  const all = machine.held();
+  for (const [name, ids] of Object.entries(before)) assert.deepEqual(all[name], ids);
+  assert.equal(new Set(Object.values(all).flat()).size, 8);
+
+  await writeFile(config, timeSliced(2));
+  await machine.offers(GPU, 2);
+  await agent.says(/(hold 8 of nvidia\.com\/gpu, and it has 2 now; .* until 7 have ended)/);
+  assert.deepEqual(machine.held(), all);
+  await machine.create(pod("late", oneShare));
+  for (const name of pods.slice(0, 6)) await machine.deletePod(name);
+  await agent.says(/(over: .*shares-over-held)/);
+  assert.notEqual((await machine.pod("late"))?.status?.phase, "Running");
+  await machine.podsBecome("Running", "pod-7", "pod-8");
+  await machine.deletePod("pod-7");
+  await machine.podsBecome("Running", "late");
+  assert.deepEqual(machine.held()["pod-8"], all["pod-8"]);
+});
+
 test("a second agent on the node is refused, with whatever state directory", async (t) => {
   const machine = await AgentMachine.start(t);
   await machine.startAgent();

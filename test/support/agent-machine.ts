@@ -163,7 +163,18 @@ export class AgentMachine {
 
   async podsBecome(phase: string, ...names: readonly string[]): Promise<void> {
     for (const name of names) {
-      await until(`pod ${name} is ${phase}`, async () => (await this.pod(name))?.status?.phase === phase);
+      let seen: Pod | undefined;
+      try {
+        await until(`pod ${name} is ${phase}`, async () => {
+          seen = await this.pod(name);
+          return seen?.status?.phase === phase;
+        });
+      } catch (error) {
+        const { status } = seen ?? {};
+        throw new Error(`it is ${status?.phase}: ${status?.message} ${JSON.stringify(status?.conditions)}`, {
+          cause: error,
+        });
+      }
     }
   }
 
