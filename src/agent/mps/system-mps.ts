@@ -21,6 +21,8 @@ export interface SystemMpsOptions {
    * whose daemon is gone fails instead of running without limits. `undefined` leaves compute modes as they are.
    */
   readonly smiBinary: string | undefined;
+  /** As PATH has it: where programs are looked for, the MPS server by the control daemon too. */
+  readonly searchPath: string;
 }
 
 /** Written by the control daemon into its pipe directory. */
@@ -40,11 +42,12 @@ interface Run {
 }
 
 /** The machine's own daemons. */
-export function systemMps({ binary, startArguments, smiBinary }: SystemMpsOptions): MpsMachine {
+export function systemMps({ binary, startArguments, smiBinary, searchPath }: SystemMpsOptions): MpsMachine {
   const program = basename(binary);
+  const base = { PATH: searchPath };
   const setMode = async (gpuUuid: string, mode: "EXCLUSIVE_PROCESS" | "DEFAULT"): Promise<void> => {
     if (smiBinary === undefined) return;
-    await run({ command: smiBinary, args: ["-i", gpuUuid, "-c", mode], env: {} });
+    await run({ command: smiBinary, args: ["-i", gpuUuid, "-c", mode], env: base });
   };
   return {
     simulated: false,
@@ -55,8 +58,13 @@ export function systemMps({ binary, startArguments, smiBinary }: SystemMpsOption
       await setMode(place.gpuUuid, "EXCLUSIVE_PROCESS");
       const file = await open(join(logOf(place), "start.log"), "w");
       try {
-        // Nothing else: with CUDA_VISIBLE_DEVICES the daemon has the GPU as its number 0, and no other.
-        const env = { ...pipeEnv(place), CUDA_MPS_LOG_DIRECTORY: logOf(place), CUDA_VISIBLE_DEVICES: place.gpuUuid };
+        // With CUDA_VISIBLE_DEVICES the daemon has the GPU as its number 0, and no other.
+        const env = {
+          ...base,
+          ...pipeEnv(place),
+          CUDA_MPS_LOG_DIRECTORY: logOf(place),
+          CUDA_VISIBLE_DEVICES: place.gpuUuid,
+        };
         await run({ command: binary, args: startArguments, env, output: file.fd, signal });
       } catch (error) {
         const said = (await readFile(join(logOf(place), "start.log"), "utf8").catch(() => "")).trim();
@@ -66,7 +74,7 @@ export function systemMps({ binary, startArguments, smiBinary }: SystemMpsOption
       }
     },
     send: (place, command, signal) =>
-      run({ command: binary, args: [], env: pipeEnv(place), input: `${command}\n`, signal }),
+      run({ command: binary, args: [], env: { ...base, ...pipeEnv(place) }, input: `${command}\n`, signal }),
     kill: (pid, signal) => {
       try {
         process.kill(pid, signal);

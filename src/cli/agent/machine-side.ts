@@ -36,6 +36,6 @@ export function machineSide(
     // The driver may come later, or in another version.
     readHostFiles: (roots, gpus) => hostFilesReader({ root, driverVersion: driver.driverVersion })(roots, gpus),
     features: { environment: settings, root, readMachineType: machineTypeReader(root) },
-    mps: systemMps({ binary: mpsControl, startArguments: ["-d"], smiBinary }),
+    mps: systemMps({ binary: mpsControl, startArguments: ["-d"], smiBinary, searchPath: process.env["PATH"] ?? "" }),
   };
 }

@@ -28,6 +28,7 @@ test("each shared GPU gets a daemon of its own, which knows its limits before it
     CUDA_MPS_PIPE_DIRECTORY: join(node.root, "GPU-1", "pipe"),
     CUDA_MPS_LOG_DIRECTORY: join(node.root, "GPU-1", "log"),
     CUDA_VISIBLE_DEVICES: "GPU-1",
+    PATH: node.searchPath,
   });
   assert.equal((await stat(join(node.root, "GPU-1", "pipe"))).mode & 0o777, 0o755);
   assert.match(

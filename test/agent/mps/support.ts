@@ -67,7 +67,11 @@ export class MpsNode {
 
   get machine(): ReturnType<typeof systemMps> {
     const binary = join(this.#directory, "mps-control.mjs");
-    return systemMps({ binary, startArguments: ["-d"], smiBinary: join(this.#directory, "nvidia-smi") });
+    return systemMps({ binary, startArguments: ["-d"], smiBinary: "nvidia-smi", searchPath: this.searchPath });
+  }
+
+  get searchPath(): string {
+    return `${this.#directory}:/usr/bin:/bin`;
   }
 
   pid(gpuUuid: string): Promise<number | undefined> {
