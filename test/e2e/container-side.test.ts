@@ -185,6 +185,7 @@ test("a spec that somebody deletes comes back, and those of others are left alon
     await cluster.cluster.client.delete(resources.clusterPolicies, { name: "cluster-policy" });
     await until("nothing is described without the policy", async () => (await describedNames(cluster)).length === 0);
     assert.deepEqual(await readdir(directory), ["nvidia.yaml"]);
+    await cluster.settle();
   });
 });
 
