@@ -1,7 +1,7 @@
 /** The agent of one GPU node: partition, sharing, kubelet and Kubernetes API put together. */
 export { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 export { configMapFile } from "./config-maps.ts";
-export type { ReadHostFiles } from "./container-side.ts";
+export type { FileRoots, ReadHostFiles } from "./container-side.ts";
 export { type DesiredState, desiredState, MIG_CONFIG_KEY, MIG_CONFIG_LABEL } from "./desired.ts";
 export { type FeatureLabelSettings, machineTypeReader } from "./feature-labels.ts";
 export { knownXids, QUIET_MS as XID_QUIET_MS, type Recovery, type XidMeaning, xidMeaning } from "./health/xid-table.ts";

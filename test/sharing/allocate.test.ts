@@ -31,17 +31,18 @@ interface Row {
   readonly ids?: readonly string[];
   readonly set?: Partial<SharingSettings>;
   readonly cdiExtras?: ReadonlySet<"gds" | "gdrcopy" | "mofed">;
+  readonly imexChannels?: readonly number[];
   readonly want: Partial<AllocateAnswer>;
 }
 
-function answer({ offer = shares, ids = twice, set = {}, cdiExtras }: Omit<Row, "name" | "want">): AllocateAnswer {
+function answer({ offer = shares, ids = twice, set = {}, ...more }: Omit<Row, "name" | "want">): AllocateAnswer {
   return allocate({
     offer,
     ids,
     settings: { ...settings, ...set },
     presentControlNodes: new Set(["/dev/nvidiactl", "/dev/nvidia-modeset"]),
     randomUuid: () => "8b1c",
-    ...(cdiExtras === undefined ? {} : { cdiExtras }),
+    ...more,
   });
 }
 
@@ -50,10 +51,10 @@ const gpuNames = ["k8s.device-plugin.nvidia.com/gpu=GPU-1", "k8s.device-plugin.n
 const extraNames = ["gdrcopy", "gds", "mofed"].map((extra) => `k8s.device-plugin.nvidia.com/${extra}=all`);
 const extras = { gdrcopyEnabled: true, gdsEnabled: true, mofedEnabled: true };
 const extraEnvs = { NVIDIA_GDRCOPY: "enabled", NVIDIA_GDS: "enabled", NVIDIA_MOFED: "enabled" };
+const volume = { hostPath: "/dev/null", readOnly: false };
 const volumes = ["GPU-1", "GPU-0"].map((id) => ({
   containerPath: `/var/run/nvidia-container-devices/${id}`,
-  hostPath: "/dev/null",
-  readOnly: false,
+  ...volume,
 }));
 const mpsMounts = [
   { containerPath: "/mps/nvidia.com/gpu/pipe", hostPath: "/run/nvidia/mps/GPU-0/pipe", readOnly: false },
@@ -130,6 +131,42 @@ const rows: readonly Row[] = [
     name: "extras with envvar are envs only",
     set: { gdsEnabled: true },
     want: { envs: { NVIDIA_GDS: "enabled", NVIDIA_VISIBLE_DEVICES: "GPU-1,GPU-0" } },
+  },
+  {
+    name: "an IMEX channel with envvar is a variable",
+    imexChannels: [0],
+    want: { envs: { NVIDIA_VISIBLE_DEVICES: "GPU-1,GPU-0", NVIDIA_IMEX_CHANNELS: "0" } },
+  },
+  {
+    name: "an IMEX channel with volume mounts is a mount",
+    imexChannels: [0],
+    set: { deviceListStrategy: ["volume-mounts"] },
+    want: {
+      envs: { NVIDIA_VISIBLE_DEVICES: "/var/run/nvidia-container-devices" },
+      mounts: [...volumes, { ...volume, containerPath: "/var/run/nvidia-container-devices/imex/0" }],
+    },
+  },
+  {
+    name: "an IMEX channel by CDI comes after the GPUs and before the extras",
+    imexChannels: [0],
+    set: { deviceListStrategy: ["cdi-cri"], gdsEnabled: true },
+    want: {
+      envs: { NVIDIA_GDS: "enabled" },
+      cdiDevices: [...gpuNames, "k8s.device-plugin.nvidia.com/imex-channel=0", "k8s.device-plugin.nvidia.com/gds=all"],
+    },
+  },
+  {
+    name: "device specs end with the IMEX channel",
+    imexChannels: [0],
+    ids: ["GPU-0::0"],
+    set: { passDeviceSpecs: true },
+    want: {
+      envs: { NVIDIA_VISIBLE_DEVICES: "GPU-0", NVIDIA_IMEX_CHANNELS: "0" },
+      devices: [
+        ...["/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia0"].map((path) => node(path)),
+        node("/dev/nvidia-caps-imex-channels/channel0"),
+      ],
+    },
   },
   {
     name: "no list strategy gives extras and nothing else",
