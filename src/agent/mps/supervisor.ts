@@ -143,7 +143,11 @@ export class MpsSupervisor {
         log.warn({ gpuUuid, error: errorText(error) }, "MPS control daemon does not work");
         waitMs = this.#failed(errorText(error));
       }
-      if (waitMs === undefined) return;
+      if (waitMs === undefined) {
+        if (this.#wish !== undefined) continue; // It was wanted again meanwhile.
+        this.#running = undefined;
+        return;
+      }
       const timer = new AbortController();
       const either = AbortSignal.any([timer.signal, signal]);
       await Promise.race([this.#wake.promise, clock.sleep(waitMs, either).catch(() => {})]);
@@ -159,7 +163,6 @@ export class MpsSupervisor {
     if (this.#place !== undefined && this.#place.directory !== directory) return this.#leave(this.#place);
     if (wish === undefined || directory === undefined) {
       this.#set({ kind: "gone" });
-      this.#running = undefined;
       return undefined;
     }
     const waitMs = this.#retryAtMs - clock.now();

@@ -132,12 +132,13 @@ test("the daemons of a crashed agent are adopted where they are wanted and ended
   await node.mps.follow(mpsOffers(["gpu x4"]), node.root);
   await Promise.all([node.ready("GPU-0"), node.ready("GPU-1")]);
   const pid = await node.pid("GPU-0");
-  const crashed = node.mps;
   node.restart();
-  t.after(() => crashed.stop());
   await node.mps.follow(four, node.root);
   await node.ready("GPU-0");
   assert.equal(await node.pid("GPU-0"), pid);
+  await until("GPU 1 is free", () => node.mps.isReady({ gpuUuid: "GPU-1" }));
+  assert.equal(await node.pid("GPU-1"), undefined);
+  await assert.rejects(stat(join(node.root, "GPU-1")), { code: "ENOENT" });
 });
 
 test("a daemon in use outlives its agent and a config without it", async (t) => {

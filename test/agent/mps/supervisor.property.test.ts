@@ -13,7 +13,7 @@ const roots = ["/run/a", "/run/b"];
 
 type Deed =
   | { readonly kind: "config"; readonly replicas: readonly number[]; readonly root: string }
-  | { readonly kind: "crash"; readonly gpu: number }
+  | { readonly kind: "crash" | "deaf"; readonly gpu: number }
   | { readonly kind: "hold" | "free"; readonly gpu: number }
   | { readonly kind: "agent" | "wait" };
 
@@ -24,7 +24,7 @@ const deeds: fc.Arbitrary<Deed> = fc.oneof(
     replicas: fc.tuple(fc.constantFrom(0, 2, 4), fc.constantFrom(0, 2, 4)),
     root: fc.constantFrom(...roots),
   }),
-  fc.record({ kind: fc.constant("crash" as const), gpu }),
+  fc.record({ kind: fc.constantFrom("crash" as const, "deaf" as const), gpu }),
   fc.record({ kind: fc.constantFrom("hold" as const, "free" as const), gpu }),
   fc.record({ kind: fc.constantFrom("agent" as const, "wait" as const) }),
 );
@@ -34,6 +34,8 @@ class World {
   readonly held = new Map<string, true>();
   /** Commands that each daemon was sent since it started. */
   readonly told = new Map<string, string[]>();
+  /** GPUs whose daemons take commands and answer none. */
+  readonly #deaf = new Set<string>();
   readonly #machine: SimulatedMps;
   mps: NodeMps;
   #replicas: readonly number[] = [0, 0];
@@ -41,16 +43,19 @@ class World {
 
   constructor() {
     let pid = 0;
-    const { told } = this;
+    const told = this.told;
+    const deaf = this.#deaf;
     this.#machine = new (class extends SimulatedMps {
       override async start(place: { readonly directory: string; readonly gpuUuid: string }): Promise<void> {
         told.set(place.directory, []);
+        deaf.delete(place.gpuUuid);
         await super.start(place);
       }
       override async send(
         place: { readonly directory: string; readonly gpuUuid: string },
         command: string,
       ): Promise<string> {
+        if (deaf.has(place.gpuUuid)) return new Promise(() => {});
         if (command.startsWith("set_default")) told.get(place.directory)?.push(command);
         return super.send(place, command);
       }
@@ -91,6 +96,9 @@ class World {
         }
         return;
       }
+      case "deaf":
+        this.#deaf.add(`GPU-${deed.gpu}`);
+        return;
       case "hold":
         this.held.set(`GPU-${deed.gpu}`, true);
         return;
@@ -122,7 +130,7 @@ class World {
   async settle(): Promise<void> {
     this.held.clear();
     await this.#follow();
-    await this.pass(90_000);
+    await this.pass(180_000);
   }
 
   async running(): Promise<readonly string[]> {
@@ -183,7 +191,7 @@ test("the daemons that run in the end are those wanted, with the limits wanted",
       await world.end();
       assert.deepEqual(await world.running(), []);
     }),
-    { numRuns: 60 },
+    { numRuns: 80 },
   );
 });
 

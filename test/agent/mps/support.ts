@@ -3,6 +3,7 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { MpsMachine } from "../../../src/agent/mps/mps-machine.ts";
 import { NodeMps } from "../../../src/agent/mps/node-mps.ts";
 import { systemMps } from "../../../src/agent/mps/system-mps.ts";
 import type { AgentEvent } from "../../../src/agent/node-writer.ts";
@@ -27,6 +28,7 @@ export class MpsNode {
   readonly held = new Map<string, true>();
   readonly #directory: string;
   mps: NodeMps;
+  #agents = 0;
 
   static async make(t: TestContext): Promise<MpsNode> {
     const begun: MpsNode[] = [];
@@ -54,9 +56,13 @@ export class MpsNode {
   }
 
   #agent(): NodeMps {
+    this.#agents += 1;
+    const [own, real] = [this.#agents, this.machine];
+    // Every step begins with this question; to an agent that is no more it is never answered.
+    const pid: MpsMachine["pid"] = (place) => (own === this.#agents ? real.pid(place) : new Promise(() => {}));
     return new NodeMps({
       node: "n",
-      machine: this.machine,
+      machine: { ...real, pid },
       clock: fastClock(5),
       log: silentLogger,
       holders: async () => this.held,
@@ -65,7 +71,7 @@ export class MpsNode {
     });
   }
 
-  get machine(): ReturnType<typeof systemMps> {
+  get machine(): MpsMachine {
     const binary = join(this.#directory, "mps-control.mjs");
     return systemMps({ binary, startArguments: ["-d"], smiBinary: "nvidia-smi", searchPath: this.searchPath });
   }
