@@ -102,6 +102,7 @@ export class AgentMachine {
     return [
       ...["--driver", "simulated", "--simulated-gpus", gpus, "--root", this.directory],
       ...["--state-dir", this.stateDir, "--kubelet-root", this.kubeletRoot, "--node-name", NODE],
+      ...["--cdi-directory", join(this.directory, "cdi")],
     ];
   }
 
@@ -188,9 +189,14 @@ export class AgentMachine {
     return Object.fromEntries(this.kubelet.pods().map(({ pod, deviceIds }) => [pod, [...deviceIds].sort()]));
   }
 
-  /** Events about objects of this name, `Reason: message` of each. */
-  async events(name: string): Promise<readonly string[]> {
+  /** Events about objects of this name. */
+  async eventList(name: string): Promise<readonly KubeEvent[]> {
     const { items } = await this.client.list<KubeEvent>(resources.events);
-    return items.filter((one) => one.involvedObject.name === name).map((one) => `${one.reason}: ${one.message}`);
+    return items.filter((one) => one.involvedObject.name === name);
+  }
+
+  /** `Reason: message` of each event about objects of this name. */
+  async events(name: string): Promise<readonly string[]> {
+    return (await this.eventList(name)).map((one) => `${one.reason}: ${one.message}`);
   }
 }

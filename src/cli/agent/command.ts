@@ -32,7 +32,6 @@ export interface AgentArguments {
   readonly kubeletRoot: string;
   readonly kubeletSocket: string | undefined;
   readonly podResourcesSocket: string | undefined;
-  /** Below the machine's root. */
   readonly cdiDirectory: string;
   /** NVIDIA's MPS control daemon. */
   readonly mpsControl: string;
@@ -100,7 +99,7 @@ export function agentCommand(
   kubeletOptions(command);
   command
     .optionsGroup("Containers:")
-    .option("--cdi-directory <dir>", "where CDI specs are written, below --root", "/var/run/cdi")
+    .option("--cdi-directory <dir>", "where CDI specs are written", "/var/run/cdi")
     .option("--mps-control <program>", "MPS control daemon of GPUs shared by MPS", "nvidia-cuda-mps-control");
   endpointOptions(command);
   addNodeOptions(command);
