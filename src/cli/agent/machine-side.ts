@@ -1,7 +1,6 @@
 /**
  * What the agent needs of the machine beside its GPUs: files for containers, the machine's name, MPS control daemons.
  */
-import { join } from "node:path";
 import {
   hostFilesReader,
   type MpsMachine,
@@ -25,14 +24,13 @@ export function machineSide(
   simulatedMps: MpsMachine | undefined,
 ): MachineSide {
   const { root, nvidiaSmi: smiBinary = "nvidia-smi" } = machine;
-  const common = { cdiDirectory: join(root, cdiDirectory) };
   if (simulatedMps !== undefined) {
     const readMachineType = async (): Promise<string> => SIMULATED_MACHINE;
     const features = { environment: settings, root, readMachineType };
-    return { ...common, readHostFiles: simulatedHostFiles, features, mps: simulatedMps };
+    return { cdiDirectory, readHostFiles: simulatedHostFiles, features, mps: simulatedMps };
   }
   return {
-    ...common,
+    cdiDirectory,
     // The driver may come later, or in another version.
     readHostFiles: (roots, gpus) => hostFilesReader({ root, driverVersion: driver.driverVersion })(roots, gpus),
     features: { environment: settings, root, readMachineType: machineTypeReader(root) },
