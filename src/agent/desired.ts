@@ -11,6 +11,7 @@ import {
   type ClusterPolicyConfig,
   type DevicePluginConfig,
   devicePluginEnvironment,
+  disabledCdiHooks,
   type EffectiveFlags,
   effectiveFlags,
   effectiveImex,
@@ -48,7 +49,7 @@ export interface DesiredState {
   readonly pluginConfig: DevicePluginConfig;
   /** Tells this config from what it was before an edit; `undefined` for the defaults. */
   readonly pluginConfigHash: string | undefined;
-  readonly settings: EffectiveFlags;
+  readonly settings: EffectiveFlags & { readonly disabledHooks: ReadonlySet<string> };
   readonly imex: ImexConfig;
   /** Which XID errors make devices unhealthy. */
   readonly xidRules: XidRules;
@@ -70,6 +71,7 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
   const environment = new Map([...(fromPolicy?.settings ?? []), ...local]);
   const flags = effectiveFlags(pluginConfig.flags, environment, { defaults: fromPolicy?.defaults ?? new Map() });
   const imex = effectiveImex(pluginConfig.imex, environment);
+  const disabled = disabledCdiHooks(environment);
   const health = xidRules(environment);
   return {
     ...mig,
@@ -77,7 +79,7 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
     pluginConfigName,
     pluginConfigHash,
     pluginConfig,
-    settings: flags.flags,
+    settings: { ...flags.flags, disabledHooks: disabled.hooks },
     imex: imex.imex,
     xidRules: health,
     findings: [
@@ -86,6 +88,7 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
       ...plugin.findings,
       ...flags.findings,
       ...imex.findings,
+      ...disabled.findings,
       ...health.unreadable.map(unreadableXid),
     ],
   };

@@ -1,5 +1,6 @@
 /** NVIDIA's file formats and Kubernetes manifests: text to typed values, or findings with file, line and column. */
 
+export { disabledCdiHooks } from "./cdi-hooks.ts";
 export { devicePluginEnvironment, readClusterPolicy } from "./cluster-policy.ts";
 export { deviceFilterOf } from "./device-filter.ts";
 export { parseDevicePluginConfig } from "./device-plugin.ts";

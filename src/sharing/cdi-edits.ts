@@ -14,6 +14,8 @@ export interface CdiSettings {
   readonly nvidiaDevRoot: string;
   /** On the host: `nvidia-ctk` or `nvidia-cdi-hook`. */
   readonly nvidiaCtkPath: string;
+  /** Names of hooks that are left out; default none. */
+  readonly disabledHooks?: ReadonlySet<string>;
 }
 
 /** Of what the edits are made. */
@@ -51,7 +53,7 @@ export function commonEdits(sources: EditSources): CdiEdits {
     hooks: [
       ...symlinks(libraryLinks(host.libraries, driverVersion), settings),
       ...(host.libraries.length === 0 ? [] : libraryHooks(host.libraries, sources)),
-      hook("disable-device-node-modification", [], settings),
+      ...hook("disable-device-node-modification", [], settings),
     ],
   });
 }
@@ -106,8 +108,8 @@ function libraryLinks(libraries: readonly string[], driverVersion: string): read
 function libraryHooks(libraries: readonly string[], { settings, driverVersion }: EditSources): readonly CdiHook[] {
   const folders = [...new Set(libraries.map((path) => dirname(path)))].sort();
   return [
-    hook("enable-cuda-compat", [`--host-driver-version=${driverVersion}`], settings),
-    hook(
+    ...hook("enable-cuda-compat", [`--host-driver-version=${driverVersion}`], settings),
+    ...hook(
       "update-ldcache",
       folders.flatMap((folder) => ["--folder", folder]),
       settings,
@@ -117,20 +119,23 @@ function libraryHooks(libraries: readonly string[], { settings, driverVersion }:
 
 function symlinks(links: readonly string[], settings: CdiSettings): readonly CdiHook[] {
   if (links.length === 0) return [];
-  return [
-    hook(
-      "create-symlinks",
-      links.flatMap((link) => ["--link", link]),
-      settings,
-    ),
-  ];
+  return hook(
+    "create-symlinks",
+    links.flatMap((link) => ["--link", link]),
+    settings,
+  );
 }
 
-/** `nvidia-ctk` has hooks below a word of its own, `nvidia-cdi-hook` is nothing but hooks. */
-function hook(name: string, args: readonly string[], { nvidiaCtkPath }: CdiSettings): CdiHook {
+/** None if it is left out. `nvidia-ctk` has hooks below a word of its own, `nvidia-cdi-hook` is nothing but hooks. */
+function hook(
+  name: string,
+  args: readonly string[],
+  { nvidiaCtkPath, disabledHooks }: CdiSettings,
+): readonly CdiHook[] {
+  if (disabledHooks?.has(name) === true) return [];
   const program = basename(nvidiaCtkPath);
   const words = program === "nvidia-ctk" ? [program, "hook", name] : [program, name];
-  return { hookName: "createContainer", path: nvidiaCtkPath, args: [...words, ...args] };
+  return [{ hookName: "createContainer", path: nvidiaCtkPath, args: [...words, ...args] }];
 }
 
 function withoutEmpty(edits: CdiEdits): CdiEdits {

@@ -137,6 +137,16 @@ for (const { name, path, head } of hookRows) {
   });
 }
 
+test("hooks that are left out are in no spec, and what stays is as it was", () => {
+  const disabledHooks = new Set(["update-ldcache", "create-symlinks"]);
+  const { containerEdits, devices } = specOf([whole], "gpu", withSettings({ disabledHooks }));
+  assert.deepEqual(
+    containerEdits?.hooks?.map((one) => one.args?.[2]),
+    ["enable-cuda-compat", "disable-device-node-modification"],
+  );
+  assert.equal(devices[0]?.containerEdits.hooks, undefined);
+});
+
 describe("extra devices", () => {
   const rows = [
     { cdiClass: "gdrcopy", set: { gdrcopyEnabled: true }, want: "all: /dev/gdrdrv" },

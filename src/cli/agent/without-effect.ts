@@ -5,8 +5,6 @@ import { type Finding, finding } from "../../base/index.ts";
 
 const NOT_DONE: Readonly<Record<string, string>> = {
   CDI_FEATURE_FLAGS: "the agent writes CDI specs itself, without NVIDIA's library",
-  IMEX_CHANNEL_IDS: "IMEX channels are not given to containers yet",
-  IMEX_REQUIRED: "IMEX channels are not given to containers yet",
 };
 
 /** A finding for each such setting that asks for something. */
