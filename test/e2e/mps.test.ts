@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "../../src/kube/index.ts";
 import { type TestCluster, withCluster } from "../support/cluster.ts";
-import { clusterPolicy, configMap, nodeManifest, pod, timeSliced } from "../support/manifests.ts";
+import { clusterPolicy, configMap, migParted, nodeManifest, pod, timeSliced } from "../support/manifests.ts";
 
 const share = { "nvidia.com/gpu": "1" };
 
@@ -28,6 +28,10 @@ async function crashDaemon(cluster: TestCluster): Promise<void> {
   const { mps } = cluster.node().driver;
   const { uuid: gpuUuid } = await cluster.gpu(0);
   mps.kill((await mps.pid({ directory: `/run/nvidia/mps/${gpuUuid}`, gpuUuid })) ?? assert.fail("no daemon"));
+}
+
+function daemons(cluster: TestCluster): Promise<readonly string[]> {
+  return cluster.node().driver.mps.known("/run/nvidia/mps");
 }
 
 test("an MPS client gets its part of the memory and no more, and the report says whose limit it was", async (t) => {
@@ -110,5 +114,26 @@ test("a reboot takes the daemon; the next one serves the pods that come back", a
     await cluster.node().reboot();
     await cluster.offers("nvidia.com/gpu", 4);
     await cluster.podsBecome("Running", "back");
+  });
+});
+
+test("a GPU that is to be cut loses its daemon first, and gets one again when it is whole", async (t) => {
+  const objects = [
+    nodeManifest("node-a", "A100-80GB"),
+    clusterPolicy({ strategy: "single", plugin: "plugin", pluginDefault: "any", mig: "mig" }),
+    configMap("plugin", { any: byMps(4) }),
+    configMap("mig", { "config.yaml": migParted({ cut: { "1g.10gb": 7 }, whole: {} }) }),
+  ];
+  await withCluster(t, { objects }, async (cluster) => {
+    await cluster.offers("nvidia.com/gpu", 4);
+    assert.equal((await daemons(cluster)).length, 1);
+    await cluster.relabel("cut");
+    await cluster.migBecomes("cut", "success");
+    assert.deepEqual(await daemons(cluster), []);
+    await cluster.offers("nvidia.com/gpu", 7);
+    await cluster.relabel("whole");
+    await cluster.migBecomes("whole", "success");
+    await cluster.offers("nvidia.com/gpu", 4);
+    assert.equal((await daemons(cluster)).length, 1);
   });
 });

@@ -35,6 +35,8 @@ export interface AgentArguments {
   readonly cdiDirectory: string;
   /** NVIDIA's MPS control daemon. */
   readonly mpsControl: string;
+  /** Whether its servers take clients of several users at the same time. */
+  readonly mpsMultiUser: boolean;
   readonly listen: ListenAddress | undefined;
   readonly heapSnapshot: boolean;
   /** Options and variables of NVIDIA's daemons. */
@@ -57,6 +59,7 @@ interface RawOptions extends RawNodeOptions {
   readonly podResourcesSocket?: string;
   readonly cdiDirectory: string;
   readonly mpsControl: string;
+  readonly mpsMultiUser?: true;
   readonly listen?: ListenAddress;
   readonly heapSnapshot?: true;
 }
@@ -100,7 +103,8 @@ export function agentCommand(
   command
     .optionsGroup("Containers:")
     .option("--cdi-directory <dir>", "where CDI specs are written", "/var/run/cdi")
-    .option("--mps-control <program>", "MPS control daemon of GPUs shared by MPS", "nvidia-cuda-mps-control");
+    .option("--mps-control <program>", "MPS control daemon of GPUs shared by MPS", "nvidia-cuda-mps-control")
+    .option("--mps-multi-user", "start it with -M: pods of different users on one GPU at the same time");
   endpointOptions(command);
   addNodeOptions(command);
   addSettings(command.optionsGroup("As NVIDIA's device plugin and feature discovery:"), sharedSettings);
@@ -205,6 +209,7 @@ function argumentsOf(raw: RawOptions): AgentArguments {
     podResourcesSocket: raw.podResourcesSocket,
     cdiDirectory: raw.cdiDirectory,
     mpsControl: raw.mpsControl,
+    mpsMultiUser: raw.mpsMultiUser === true,
     listen: raw.listen,
     heapSnapshot: raw.heapSnapshot === true,
     settings: settingsOf({ ...raw }, process.env),

@@ -19,7 +19,7 @@ export type MachineSide = Pick<NodeAgentOptions, "readHostFiles" | "cdiDirectory
 
 /** The real machine's, or what simulated GPUs bring along: `simulatedMps` is `undefined` for real ones. */
 export function machineSide(
-  { machine, cdiDirectory, mpsControl, settings }: AgentArguments,
+  { machine, cdiDirectory, mpsControl, mpsMultiUser, settings }: AgentArguments,
   driver: Pick<GpuDriver, "driverVersion">,
   simulatedMps: MpsMachine | undefined,
 ): MachineSide {
@@ -34,6 +34,11 @@ export function machineSide(
     // The driver may come later, or in another version.
     readHostFiles: (roots, gpus) => hostFilesReader({ root, driverVersion: driver.driverVersion })(roots, gpus),
     features: { environment: settings, root, readMachineType: machineTypeReader(root) },
-    mps: systemMps({ binary: mpsControl, startArguments: ["-d"], smiBinary, searchPath: process.env["PATH"] ?? "" }),
+    mps: systemMps({
+      binary: mpsControl,
+      startArguments: mpsMultiUser ? ["-d", "-M"] : ["-d"],
+      smiBinary,
+      searchPath: process.env["PATH"] ?? "",
+    }),
   };
 }
