@@ -26,7 +26,10 @@ export interface CacheOptions extends ListOptions {
   readonly random?: () => number;
 }
 
-/** The reflector of one collection. `run` fills it until its signal fires. */
+/**
+ * The reflector of one collection. `run` fills it until its signal fires; several who follow the same collection share
+ * one, and it follows the server until all of them have left.
+ */
 export class ResourceCache<T extends KubeObject> {
   /** Resolves after the first list; rejects with the signal's reason if that comes first. */
   readonly synced: Promise<void>;
@@ -42,6 +45,8 @@ export class ResourceCache<T extends KubeObject> {
   #objects = new Map<string, T>();
   #resourceVersion: string | undefined;
   #problem: KubeError | undefined;
+  #followers = 0;
+  #following: { readonly done: Promise<void>; readonly end: AbortController } | undefined;
 
   constructor(api: CacheApi, type: ResourceType, options: CacheOptions = {}) {
     const {
@@ -84,16 +89,57 @@ export class ResourceCache<T extends KubeObject> {
   }
 
   /**
-   * Calls `listener` for every change from now on, in order, when the cache already shows it; the first list comes as
-   * `added`. Returns how to stop it. What a listener throws ends `run`.
+   * Calls `listener` for every change from now on, in order, when the cache already shows it; what the cache holds by now
+   * and the first list come as `added`. Returns how to stop it. What a listener throws ends `run`.
    */
   onChange(listener: (change: CacheChange<T>) => void): () => void {
+    for (const object of this.#objects.values()) listener({ type: "added", object });
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Follows the server until the signal fires, then resolves. To be called once, and awaited by whoever stops it. */
+  /**
+   * Follows the server until the signal fires, then resolves; to be awaited by whoever stops it. While others follow too
+   * it resolves at once, and the last one to leave waits for the end.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    this.#following ??= this.#begin();
+    const { done, end } = this.#following;
+    this.#followers += 1;
+    const left = Promise.withResolvers<void>();
+    const leave = (): void => {
+      this.#followers -= 1;
+      if (this.#followers === 0) end.abort(signal.reason);
+      left.resolve();
+    };
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave, { once: true });
+    await Promise.race([done, left.promise]);
+    if (end.signal.aborted) await done;
+  }
+
+  /** Resolves after the first list; rejects with the signal's reason if that comes first, whoever else still follows. */
+  async waitForSync(signal: AbortSignal): Promise<void> {
+    const ended = Promise.withResolvers<never>();
+    const end = (): void => ended.reject(signal.reason);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+    try {
+      await Promise.race([this.synced, ended.promise]);
+    } finally {
+      signal.removeEventListener("abort", end);
+    }
+  }
+
+  #begin(): { readonly done: Promise<void>; readonly end: AbortController } {
+    const end = new AbortController();
+    const done = this.#reflect(end.signal);
+    // Everybody who follows is told what breaks it.
+    done.catch(() => {});
+    return { done, end };
+  }
+
+  async #reflect(signal: AbortSignal): Promise<void> {
     const backOff = new BackOff(this.#random);
     try {
       while (!signal.aborted) {

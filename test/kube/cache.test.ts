@@ -134,6 +134,7 @@ test("after 410 lists anew and tells what was missed", async () => {
     await until("the watch stands", () => server.watching === 1);
     const seen: string[] = [];
     cache.onChange((change) => seen.push(`${change.type} ${change.object.metadata.name}`));
+    seen.length = 0; // What was there before is not what was missed.
     server.cut("orderly");
     await until("the cache waits", () => clock.waiting === 1);
     server.remove("gone");
@@ -306,4 +307,40 @@ test("a collection that the server does not know is empty where that may be, unt
     },
     { absentIsEmpty: true },
   );
+});
+
+test("several follow one cache: each is told all of it, and it goes on until the last has left", async () => {
+  server.write("a", "1");
+  await withCache(async (cache) => {
+    await cache.synced;
+    const late = new AbortController();
+    const seen: string[] = [];
+    cache.onChange(({ type, object }) => seen.push(`${type} ${object.metadata.name}`));
+    const following = cache.run(late.signal);
+    assert.deepEqual(seen, ["added a"], "what is there already is told to whoever comes later");
+    await until("one watch stands for both", () => server.watching === 1);
+    late.abort();
+    await following;
+    server.write("b", "2");
+    await until("the cache lives on", () => seen.includes("added b"));
+    assert.equal(server.watching, 1);
+  });
+  await until("the last one took the watch along", () => server.watching === 0);
+});
+
+test("who leaves before the first list does not wait for it, though others do", async () => {
+  const never: CacheApi = {
+    list: (_type, _selection, signal) =>
+      new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+    watch: async function* () {},
+  };
+  const cache = new ResourceCache<ConfigMap>(never, resources.configMaps, { clock: new VirtualClock() });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const running = [cache.run(first.signal), cache.run(second.signal)];
+  const waiting = cache.waitForSync(first.signal);
+  first.abort(new Error("leaves"));
+  await assert.rejects(waiting, /leaves/);
+  await running[0];
+  second.abort();
+  await running[1];
 });

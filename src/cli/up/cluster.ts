@@ -7,7 +7,7 @@
 import { type Clock, type Finding, type Logger, type Outcome, TrancheError } from "../../base/index.ts";
 import { type ApiServer, Controllers, logReader, NodeLifecycle, Scheduler } from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
-import { KubeClient, type Node, resources } from "../../kube/index.ts";
+import { KubeClient, type Node, type Pod, ResourceCache, resources } from "../../kube/index.ts";
 import { ensureObject } from "./apply.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { startFinding, startKeptApi } from "./kept-api.ts";
@@ -34,6 +34,8 @@ export interface ClusterOptions {
 /** A running cluster. */
 export interface Cluster {
   readonly client: KubeClient;
+  /** All nodes and pods, once for everybody in the process who follows them. */
+  readonly caches: { readonly nodes: ResourceCache<Node>; readonly pods: ResourceCache<Pod> };
   readonly api: ApiServer;
   /** Their agents run once `startWork` was called. */
   readonly nodes: readonly ClusterNode[];
@@ -86,9 +88,13 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
   }
   const client = new KubeClient(api.connection());
   closers.push(() => client.close());
-  const scheduler = new Scheduler(client, { clock, log });
-  const controllers = new Controllers(client, { clock, log });
-  const lifecycle = new NodeLifecycle(client, { clock, log });
+  const caches = {
+    nodes: new ResourceCache<Node>(client, resources.nodes, { clock, log }),
+    pods: new ResourceCache<Pod>(client, resources.pods, { clock, log }),
+  };
+  const scheduler = new Scheduler(client, { clock, log, caches });
+  const controllers = new Controllers(client, { clock, log, caches });
+  const lifecycle = new NodeLifecycle(client, { clock, log, nodes: caches.nodes });
   const nodes: ClusterNode[] = [];
   for (const { node, ordinal, keeping } of await placedNodes(options.nodes, stateDir)) {
     const { name, gpus } = node;
@@ -116,6 +122,7 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
   };
   const cluster: Cluster = {
     client,
+    caches,
     api,
     nodes,
     kubeconfigPath: options.kubeconfig ?? kubeconfigPath,

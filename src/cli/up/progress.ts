@@ -18,6 +18,7 @@ const QUIET_REASONS = new Set([
 
 export interface ProgressOptions {
   readonly api: KubeApi;
+  readonly pods: ResourceCache<Pod>;
   readonly clock: Clock;
   readonly log: Logger;
   /** The resource version of the last write of an earlier run: of what happened by then nothing is told. */
@@ -28,12 +29,11 @@ export interface ProgressOptions {
 
 /** Follows events and pods until the signal fires. */
 export async function followProgress(
-  { api, clock, log, after, write }: ProgressOptions,
+  { api, pods, clock, log, after, write }: ProgressOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const isOld = ({ metadata }: KubeObject): boolean => Number(metadata.resourceVersion) <= after;
   const events = new ResourceCache<KubeEvent>(api, resources.events, { clock, log });
-  const pods = new ResourceCache<Pod>(api, resources.pods, { clock, log });
   events.onChange((change) => {
     if (change.type !== "added" || isOld(change.object) || QUIET_REASONS.has(change.object.reason)) return;
     write(eventLine(change.object));

@@ -73,7 +73,10 @@ export async function up(options: UpOptions): Promise<number> {
   const view = liveView(options, { cluster, declared, findings }, () => ending.abort());
   if (view !== undefined) tell = (line) => view.tell(line);
   const after = stateDir.kept?.state?.revision ?? 0;
-  const progress = followProgress({ api: cluster.client, clock, log, after, write: tell }, signal);
+  const progress = followProgress(
+    { api: cluster.client, pods: cluster.caches.pods, clock, log, after, write: tell },
+    signal,
+  );
   const drawing = view?.run(signal);
   let ended: Ended = { code: 0, findings: [] };
   let lost: readonly Finding[] = [];
@@ -107,7 +110,7 @@ function liveView(
   const nodes = new Map(cluster.nodes.map((node) => [node.name, node]));
   return new LiveView({
     terminal,
-    api: cluster.client,
+    caches: cluster.caches,
     clock,
     log,
     server: cluster.api.connection().server,

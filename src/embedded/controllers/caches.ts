@@ -46,11 +46,14 @@ interface CacheSettings {
   readonly random: () => number;
 }
 
-/** Makes the caches; `run` of each fills it. */
-export function makeCaches(api: KubeApi, settings: CacheSettings): Caches {
+/** Caches that others in the process follow too. */
+export type SharedCaches = Pick<Caches, "nodes" | "pods">;
+
+/** Makes the caches but those that are shared; `run` of each fills it. */
+export function makeCaches(api: KubeApi, settings: CacheSettings, shared: SharedCaches | undefined): Caches {
   return {
-    nodes: new ResourceCache<Node>(api, resources.nodes, settings),
-    pods: new ResourceCache<Pod>(api, resources.pods, settings),
+    nodes: shared?.nodes ?? new ResourceCache<Node>(api, resources.nodes, settings),
+    pods: shared?.pods ?? new ResourceCache<Pod>(api, resources.pods, settings),
     deployments: new ResourceCache<Deployment>(api, resources.deployments, settings),
     replicaSets: new ResourceCache<ReplicaSet>(api, resources.replicaSets, settings),
     statefulSets: new ResourceCache<ScaledObject>(api, resources.statefulSets, settings),

@@ -6,7 +6,7 @@
 import { type Clock, errorText, type Logger, silentLogger, systemClock } from "../../base/index.ts";
 import type { KubeApi } from "../../kube/index.ts";
 import { BudgetController } from "./budget-controller.ts";
-import { type Caches, makeCaches } from "./caches.ts";
+import { type Caches, makeCaches, type SharedCaches } from "./caches.ts";
 import { DaemonSetController } from "./daemon-set-controller.ts";
 import { DeploymentController } from "./deployment-controller.ts";
 import { JobController } from "./job-controller.ts";
@@ -19,6 +19,8 @@ export interface ControllersOptions {
   readonly log?: Logger;
   /** Numbers from 0 to below 1, for the jitter of repeated tries; default `Math.random`. */
   readonly random?: () => number;
+  /** Caches that others in the process follow too; by default the controllers have their own. */
+  readonly caches?: SharedCaches;
 }
 
 /** Runs workloads from `start` to `stop`. */
@@ -31,9 +33,9 @@ export class Controllers {
   #synced = false;
 
   constructor(api: KubeApi, options: ControllersOptions = {}) {
-    const { clock = systemClock, log = silentLogger, random = Math.random } = options;
+    const { clock = systemClock, log = silentLogger, random = Math.random, caches } = options;
     this.#log = log;
-    this.#caches = makeCaches(api, { clock, log, random });
+    this.#caches = makeCaches(api, { clock, log, random }, caches);
     const context = { api, clock, log, random, caches: this.#caches };
     this.#controllers = [
       new DeploymentController(context),
@@ -70,7 +72,7 @@ export class Controllers {
 
   async #work(signal: AbortSignal): Promise<void> {
     try {
-      await Promise.all(Object.values(this.#caches).map((cache) => cache.synced));
+      await Promise.all(Object.values(this.#caches).map((cache) => cache.waitForSync(signal)));
     } catch (error) {
       if (signal.aborted) return;
       throw error;

@@ -24,6 +24,8 @@ import { monitorEveryMs, NodeWatch } from "./node-watch.ts";
 export interface NodeLifecycleOptions {
   readonly clock?: Clock;
   readonly log?: Logger;
+  /** A cache that others in the process follow too; by default there is one of its own. */
+  readonly nodes?: ResourceCache<Node>;
 }
 
 /** A pod on a tainted node, and when it was first seen there. */
@@ -63,11 +65,11 @@ export class NodeLifecycle {
   #wake: (() => void) | undefined;
   #nextMonitorMs = 0;
 
-  constructor(api: KubeApi, { clock = systemClock, log = silentLogger }: NodeLifecycleOptions = {}) {
+  constructor(api: KubeApi, { clock = systemClock, log = silentLogger, nodes }: NodeLifecycleOptions = {}) {
     this.#api = api;
     this.#clock = clock;
     this.#log = log;
-    this.#nodes = new ResourceCache<Node>(api, resources.nodes, { clock, log });
+    this.#nodes = nodes ?? new ResourceCache<Node>(api, resources.nodes, { clock, log });
     this.#events = new EventQueue({ api, clock, log, component: "node-controller" });
     this.#evictionEvents = new EventQueue({ api, clock, log, component: "taint-eviction-controller" });
     this.#nodes.onChange((change) => {
@@ -98,7 +100,7 @@ export class NodeLifecycle {
 
   async #run(signal: AbortSignal): Promise<void> {
     try {
-      await this.#nodes.synced;
+      await this.#nodes.waitForSync(signal);
       while (!signal.aborted) await this.#turn(signal);
     } catch (error) {
       if (!signal.aborted) throw error;

@@ -32,6 +32,8 @@ export interface SchedulerOptions {
   readonly log?: Logger;
   /** Numbers from 0 to below 1, for the jitter of repeated tries; default `Math.random`. */
   readonly random?: () => number;
+  /** Caches that others in the process follow too; by default the scheduler has its own. */
+  readonly caches?: { readonly nodes: ResourceCache<Node>; readonly pods: ResourceCache<Pod> };
 }
 
 /** How many decisions are carried out at the same time. */
@@ -62,15 +64,15 @@ export class Scheduler {
   #wake = Promise.withResolvers<void>();
 
   constructor(api: KubeApi, options: SchedulerOptions = {}) {
-    const { clock = systemClock, log = silentLogger, random = Math.random } = options;
+    const { clock = systemClock, log = silentLogger, random = Math.random, caches } = options;
     this.#api = api;
     this.#clock = clock;
     this.#log = log;
     this.#random = random;
     this.#backOff = new BackOff(random);
     const settings = { clock, log, random };
-    this.#nodes = new ResourceCache<Node>(api, resources.nodes, settings);
-    this.#pods = new ResourceCache<Pod>(api, resources.pods, settings);
+    this.#nodes = caches?.nodes ?? new ResourceCache<Node>(api, resources.nodes, settings);
+    this.#pods = caches?.pods ?? new ResourceCache<Pod>(api, resources.pods, settings);
     this.#namespaces = new ResourceCache(api, resources.namespaces, settings);
     this.#budgets = new ResourceCache<DisruptionBudget>(api, disruptionBudgets, settings);
   }
@@ -105,7 +107,7 @@ export class Scheduler {
   async #loop(signal: AbortSignal): Promise<void> {
     try {
       const caches = [this.#nodes, this.#pods, this.#namespaces, this.#budgets];
-      await Promise.all(caches.map((cache) => cache.synced));
+      await Promise.all(caches.map((cache) => cache.waitForSync(signal)));
       this.#synced = true;
       while (!signal.aborted) {
         if (!this.#changed) await this.#wake.promise;

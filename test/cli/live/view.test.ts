@@ -4,7 +4,14 @@ import { type TestContext, test } from "node:test";
 import { silentLogger, VirtualClock } from "../../../src/base/index.ts";
 import type { Line, Terminal, TerminalListener } from "../../../src/cli/terminal.ts";
 import { LiveView } from "../../../src/cli/up/live/view.ts";
-import type { KubeApi, KubeObject } from "../../../src/kube/index.ts";
+import {
+  type KubeApi,
+  type KubeObject,
+  type Node,
+  type Pod,
+  ResourceCache,
+  resources,
+} from "../../../src/kube/index.ts";
 import { snapshot } from "../../insight/support/cluster.ts";
 import { gpu } from "../../sharing/fixtures.ts";
 import { until } from "../../support/until.ts";
@@ -67,9 +74,14 @@ async function start(t: TestContext, nodes: number): Promise<Started> {
   const clock = new VirtualClock(1_000_000);
   const asked: string[] = [];
   let quits = 0;
+  const api = stillFleet(nodes) as KubeApi;
+  const caches = {
+    nodes: new ResourceCache<Node>(api, resources.nodes, { clock }),
+    pods: new ResourceCache<Pod>(api, resources.pods, { clock }),
+  };
   const view = new LiveView({
     terminal,
-    api: stillFleet(nodes) as KubeApi,
+    caches,
     clock,
     log: silentLogger,
     server: "https://127.0.0.1:1",

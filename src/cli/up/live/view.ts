@@ -3,7 +3,7 @@
  */
 import type { Clock, Finding, Logger } from "../../../base/index.ts";
 import type { NodeSnapshot } from "../../../insight/index.ts";
-import { type KubeApi, type Node, type Pod, ResourceCache, resources } from "../../../kube/index.ts";
+import type { Node, Pod, ResourceCache } from "../../../kube/index.ts";
 import { summaryLine } from "../../report/text.ts";
 import type { Terminal } from "../../terminal.ts";
 import { assemble, nodesInView, type View } from "./assemble.ts";
@@ -23,7 +23,8 @@ const LOG_LIMIT = 200;
 
 export interface LiveViewOptions {
   readonly terminal: Terminal;
-  readonly api: KubeApi;
+  /** All nodes and pods; the view follows them while it runs. */
+  readonly caches: { readonly nodes: ResourceCache<Node>; readonly pods: ResourceCache<Pod> };
   readonly clock: Clock;
   readonly log: Logger;
   readonly server: string;
@@ -53,10 +54,10 @@ export class LiveView {
   #wake: (() => void) | undefined;
 
   constructor(options: LiveViewOptions) {
-    const { api, clock, log } = options;
+    const { caches } = options;
     this.#options = options;
-    this.#nodeCache = new ResourceCache<Node>(api, resources.nodes, { clock, log });
-    this.#podCache = new ResourceCache<Pod>(api, resources.pods, { clock, log });
+    this.#nodeCache = caches.nodes;
+    this.#podCache = caches.pods;
     this.#nodes = new Sorted(this.#nodeCache);
     this.#pods = new Sorted(this.#podCache);
     this.#snapshots = new SnapshotBook({ ask: options.snapshot, onAnswer: () => this.#change() });
