@@ -13,6 +13,7 @@ import {
   type AllocateRequest,
   type CdiSpecs,
   type CdiSpecsRequest,
+  cdiDeviceName,
   cdiSpecs,
   type HostFiles,
   imexChannelPath,
@@ -142,7 +143,7 @@ export class ContainerSide {
     const names = new Set(described.get("gpu")?.devices.map(({ name }) => name));
     return offers
       .flatMap(({ devices }) => devices)
-      .filter(({ index, uuid }) => !names.has(settings.deviceIdStrategy === "index" ? index : uuid))
+      .filter(({ index, uuid }) => !names.has(cdiDeviceName(settings.deviceIdStrategy === "index" ? index : uuid)))
       .map(({ uuid }) => uuid);
   }
 
@@ -179,5 +180,5 @@ export class ContainerSide {
 function uuidsByName({ gpus, host }: Offered): ReadonlyMap<string, string> {
   const { whole, cut } = nodeDevices(gpus, host.migMinors);
   const devices = [...whole, ...cut.flatMap((one) => one.devices)].map(({ device }) => device);
-  return new Map(devices.flatMap(({ uuid, index }) => [[uuid, uuid] as const, [index, uuid] as const]));
+  return new Map(devices.flatMap(({ uuid, index }) => [[cdiDeviceName(uuid), uuid] as const, [index, uuid] as const]));
 }

@@ -7,7 +7,7 @@ import { TrancheError } from "../base/index.ts";
 import type { DeviceListStrategy } from "../config/index.ts";
 import { controlNodes } from "./cdi-edits.ts";
 import { enabledExtras, isCdi } from "./cdi-specs.ts";
-import { type CdiExtra, cdiName } from "./cdi-types.ts";
+import { type CdiExtra, cdiDeviceName, cdiName } from "./cdi-types.ts";
 import { imexChannelPath, under } from "./host-files.ts";
 import { isReplica } from "./isolation.ts";
 import { mpsDirectory } from "./mps.ts";
@@ -93,7 +93,7 @@ function allCdiNames(deviceIds: readonly string[], request: AllocateRequest): re
   const { settings, cdiExtras, imexChannels = [] } = request;
   const extras = enabledExtras(settings).filter((extra) => cdiExtras === undefined || cdiExtras.has(extra));
   return [
-    ...deviceIds.map((id) => cdiName("gpu", id)),
+    ...deviceIds.map((id) => cdiName("gpu", cdiDeviceName(id))),
     ...imexChannels.map((channel) => cdiName("imex-channel", String(channel))),
     ...extras.map((extra) => cdiName(extra, "all")),
   ];

@@ -13,6 +13,7 @@ import {
   type CdiEdits,
   type CdiExtra,
   type CdiSpec,
+  cdiDeviceName,
   cdiKind,
   minimumCdiVersion,
 } from "./cdi-types.ts";
@@ -109,7 +110,7 @@ function gpuDevice(
   { device, gpu, mig }: NodeDevice,
   sources: EditSources & Pick<CdiSpecsRequest, "settings">,
 ): CdiDevice {
-  const name = sources.settings.deviceIdStrategy === "index" ? device.index : device.uuid;
+  const name = cdiDeviceName(sources.settings.deviceIdStrategy === "index" ? device.index : device.uuid);
   if (mig !== undefined && !mig.instance.profile.attributes.includes("gfx")) {
     return { name, containerEdits: fileEdits(device.paths, [], sources.settings) };
   }

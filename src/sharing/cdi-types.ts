@@ -62,6 +62,14 @@ export function cdiKind(cdiClass: CdiClass): string {
   return `${cdiVendor}/${cdiClass}`;
 }
 
+/**
+ * What CDI calls the device that a pod is told as `id`. UUIDs of old drivers, `MIG-GPU-…/1/0`, have slashes, which no
+ * CDI name may have: a runtime would refuse the whole file.
+ */
+export function cdiDeviceName(id: string): string {
+  return id.replaceAll("/", "_");
+}
+
 /** The fully qualified name: `k8s.device-plugin.nvidia.com/gpu=GPU-…`. */
 export function cdiName(cdiClass: CdiClass, device: string): string {
   return `${cdiKind(cdiClass)}=${device}`;

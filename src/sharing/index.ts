@@ -10,6 +10,7 @@ export {
   type CdiExtra,
   type CdiSpec,
   cdiClasses,
+  cdiDeviceName,
   cdiFileName,
   cdiKind,
   cdiName,

@@ -102,6 +102,13 @@ const rows: readonly Row[] = [
   },
   { name: "cdi-cri", set: { deviceListStrategy: ["cdi-cri"] }, want: { cdiDevices: gpuNames } },
   {
+    name: "cdi-cri of an old driver's MIG device, whose slashes no CDI name may have",
+    offer: { ...slice, devices: slice.devices.map((one) => ({ ...one, id: "MIG-GPU-3/1/0", uuid: "MIG-GPU-3/1/0" })) },
+    ids: ["MIG-GPU-3/1/0"],
+    set: { deviceListStrategy: ["cdi-cri"] },
+    want: { cdiDevices: ["k8s.device-plugin.nvidia.com/gpu=MIG-GPU-3_1_0"] },
+  },
+  {
     name: "cdi-cri by index",
     set: { deviceListStrategy: ["cdi-cri"], deviceIdStrategy: "index" },
     want: { cdiDevices: ["k8s.device-plugin.nvidia.com/gpu=1", "k8s.device-plugin.nvidia.com/gpu=0"] },

@@ -1,7 +1,7 @@
 /** What CDI specs say of devices: contents as NVIDIA's device plugin writes them (k8s-device-plugin internal/cdi). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { catalogue, type Gpu, maximalLayouts } from "../../src/gpu/index.ts";
+import { catalogue, type Gpu, type GpuInstance, maximalLayouts } from "../../src/gpu/index.ts";
 import { type CdiClass, type CdiSpecsRequest, cdiKind } from "../../src/sharing/index.ts";
 import { assertValidSpec, cdiSettings, richHost, specsOf } from "./cdi-support.ts";
 import { gpu } from "./fixtures.ts";
@@ -22,6 +22,14 @@ function withSettings(set: Partial<CdiSpecsRequest["settings"]>): Partial<CdiSpe
 
 const paths = (nodes: readonly { readonly path: string; readonly hostPath?: string }[] = []) =>
   nodes.map(({ path, hostPath }) => (hostPath === undefined ? path : `${hostPath} as ${path}`));
+
+/** The same as a driver before R470 names it. */
+function withOldUuid(instance: GpuInstance): GpuInstance {
+  return {
+    ...instance,
+    computeInstances: instance.computeInstances.map((one) => ({ ...one, uuid: `MIG-GPU-3/${instance.id}/${one.id}` })),
+  };
+}
 
 describe("a device is described by", () => {
   const rows = [
@@ -63,6 +71,12 @@ describe("a device is described by", () => {
         "GPU-1: /dev/nvidia1",
         "MIG-3-4-0: /dev/nvidia3 /dev/nvidia-caps/nvidia-cap426 /dev/nvidia-caps/nvidia-cap427",
       ],
+    },
+    {
+      name: "without the slashes of an old driver's UUID",
+      gpus: [{ ...cut, instances: cut.instances.slice(0, 1).map(withOldUuid) }],
+      request: { offered: new Set(["MIG-GPU-3/1/0"]) },
+      want: ["MIG-GPU-3_1_0: /dev/nvidia3 /dev/nvidia-caps/nvidia-cap417 /dev/nvidia-caps/nvidia-cap418"],
     },
     {
       name: "no MIG device whose capability files are not known",
