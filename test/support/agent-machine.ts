@@ -96,13 +96,20 @@ export class AgentMachine {
     return join(this.directory, "state");
   }
 
-  /** The options every agent of this machine has but for the API. */
-  get options(): readonly string[] {
+  /** The options that name the GPUs of this machine. */
+  get gpuOptions(): readonly string[] {
     const gpus = this.#models.join();
     return [
       ...["--driver", "simulated", "--simulated-gpus", gpus, "--root", this.directory],
-      ...["--state-dir", this.stateDir, "--kubelet-root", this.kubeletRoot, "--node-name", NODE],
-      ...["--cdi-directory", join(this.directory, "cdi")],
+      ...["--state-dir", this.stateDir],
+    ];
+  }
+
+  /** The options every agent of this machine has but for the API. */
+  get options(): readonly string[] {
+    return [
+      ...this.gpuOptions,
+      ...["--kubelet-root", this.kubeletRoot, "--node-name", NODE, "--cdi-directory", join(this.directory, "cdi")],
     ];
   }
 
