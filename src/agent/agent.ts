@@ -332,7 +332,8 @@ export class NodeAgent {
       settings,
       pairScore: await this.#links.scores(gpus),
       facts: side.facts,
-      withheld: [...change.withheld, ...side.unusable],
+      withheld: change.withheld,
+      unusable: side.unusable,
     });
     await this.#containers.settle();
     const labelled = await this.#labeller.update({ node: registered, gpus, desired });

@@ -26,8 +26,10 @@ export interface Published {
   readonly settings: SharingSettings;
   readonly pairScore: PairScore;
   readonly facts: NodeFacts;
-  /** UUIDs of devices that no pod may get for now. */
+  /** UUIDs of devices that no pod may get for now, since they are to be re-partitioned. */
   readonly withheld: readonly string[];
+  /** UUIDs of devices that no container could use. */
+  readonly unusable: readonly string[];
 }
 
 /** The device plugins of the node, as far as an offering needs them. */
@@ -77,10 +79,10 @@ export class Offering implements Withdrawal {
     return this.#published?.offers ?? [];
   }
 
-  /** Makes `published` the whole of what the node offers; nothing but `withheld` is withdrawn or closed any more. */
+  /** Makes `published` the whole of what the node offers; nothing but what it holds back is withdrawn or closed any more. */
   async publish(published: Published): Promise<void> {
     this.#published = published;
-    this.#withdrawn = new Set(published.withheld);
+    this.#withdrawn = new Set([...published.withheld, ...published.unusable]);
     this.#closed = new Set(published.withheld);
     for (const { resource } of published.offers) this.#names.add(resource);
     await this.#send();
@@ -169,6 +171,12 @@ export class Offering implements Withdrawal {
 
   #allocate(resource: string, ids: readonly string[]): AllocateAnswer {
     const { offer, published } = this.#current(resource);
+    const unusable = ids.find((id) => published.unusable.includes(uuidOf(id)));
+    if (unusable !== undefined) {
+      throw new TrancheError("device-unusable", `no container can use ${unusable} now: see the events of the node`, {
+        retryable: true,
+      });
+    }
     const closed = ids.find((id) => this.#closed.has(uuidOf(id)));
     if (closed !== undefined) {
       throw new TrancheError("device-withdrawn", `${closed} is being re-partitioned; create the pod again`, {

@@ -6,7 +6,14 @@ import { SmallNode } from "./support/small-node.ts";
 
 function published(layout: string, parts: ConfigParts = {}): Published {
   const { offers } = nodeOffers({ ...parts, gpus: [gpu(0, layout), gpu(1)], settings: { migStrategy: "mixed" } });
-  return { offers, settings, pairScore: () => 0, facts: { presentControlNodes: new Set() }, withheld: [] };
+  return {
+    offers,
+    settings,
+    pairScore: () => 0,
+    facts: { presentControlNodes: new Set() },
+    withheld: [],
+    unusable: [],
+  };
 }
 
 /** What the kubelet shows, as `resource: ids`. */
@@ -68,6 +75,19 @@ test("a closed device is refused, one that is only withdrawn is still answered",
   });
   const answer = await node.kubelet.finish(other);
   assert.equal(answer.envs["NVIDIA_VISIBLE_DEVICES"], "MIG-0-0-0");
+});
+
+test("a device that no container can use is not shown, and refused with another reason", async () => {
+  const node = new SmallNode();
+  await node.offering.publish(cut);
+  const choice = node.kubelet.choose("ml/a", "nvidia.com/mig-3g.40gb") ?? assert.fail();
+  await node.offering.publish({ ...cut, unusable: ["MIG-0-4-0"] });
+  assert.deepEqual(await shown(node), ["nvidia.com/gpu: GPU-1", "nvidia.com/mig-1g.10gb: MIG-0-0-0"]);
+  assert.equal(await node.offering.confirmed(), true);
+  await assert.rejects(node.kubelet.finish(choice), {
+    code: "device-unusable",
+    message: "no container can use MIG-0-4-0 now: see the events of the node",
+  });
 });
 
 test("what is handed out is held from then on; what is refused is not", async () => {

@@ -80,7 +80,14 @@ export class SmallNode {
       nodeName: "node-a",
     });
     const facts = { presentControlNodes: new Set<string>() };
-    await this.offering.publish({ offers: offered.offers, settings, pairScore: () => 0, facts, withheld });
+    await this.offering.publish({
+      offers: offered.offers,
+      settings,
+      pairScore: () => 0,
+      facts,
+      withheld,
+      unusable: [],
+    });
   }
 
   /** Brings the GPUs to a wish and offers what stands then, as one turn of the agent does. */
