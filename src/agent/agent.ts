@@ -337,7 +337,7 @@ export class NodeAgent {
     });
     await this.#containers.settle();
     const labelled = await this.#labeller.update({ node: registered, gpus, desired });
-    const confirmed = await this.#offering.confirmed();
+    const confirmed = await this.#offering.confirmed(signal);
     const findings = [...desired.findings, ...change.findings, ...made.findings, ...side.findings, ...labelled];
     findings.push(...overHeld(offered, allocations, node));
     if (!confirmed) findings.push(kubeletBehind(node));

@@ -104,18 +104,24 @@ export class Offering implements Withdrawal {
     this.#closed = new Set([...this.#closed, ...uuids]);
   }
 
-  /** Whether the kubelet shows exactly what is offered, not withdrawn and healthy, within five seconds. */
-  confirmed(): Promise<boolean> {
-    return this.#shows((shown) => this.#matches(shown));
+  /**
+   * Whether the kubelet shows exactly what is offered, not withdrawn and healthy, within five seconds. Rejects when the
+   * signal fires: an agent that ends has no plugins any more, and nothing would ever be shown.
+   */
+  confirmed(signal?: AbortSignal): Promise<boolean> {
+    return this.#shows((shown) => this.#matches(shown), signal);
   }
 
-  async #shows(isRight: (shown: ReadonlyMap<string, readonly string[]>) => boolean): Promise<boolean> {
+  async #shows(
+    isRight: (shown: ReadonlyMap<string, readonly string[]>) => boolean,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
     const { clock, podResources } = this.#options;
     const endMs = clock.now() + KUBELET_DEADLINE_MS;
     for (;;) {
       if (isRight(await podResources.allocatable())) return true;
       if (clock.now() >= endMs) return false;
-      await clock.sleep(POLL_MS);
+      await clock.sleep(POLL_MS, signal);
     }
   }
 

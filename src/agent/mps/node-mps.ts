@@ -4,6 +4,7 @@
 import { type Clock, errorText, type Finding, finding, type Logger } from "../../base/index.ts";
 import { type Device, type MpsDaemon, mpsDaemons, mpsDirectory, type Offer } from "../../sharing/index.ts";
 import type { UntoldEvents } from "../untold-events.ts";
+import { within } from "./deadline.ts";
 import type { MpsMachine } from "./mps-machine.ts";
 import { type MpsState, MpsSupervisor } from "./supervisor.ts";
 
@@ -76,7 +77,10 @@ export class NodeMps {
     const supervisor = this.#supervisors.get(gpuUuid);
     if (supervisor?.wish === undefined) return;
     supervisor.follow(undefined);
-    await Promise.race([supervisor.ended(), this.#options.clock.sleep(RELEASE_MS)]);
+    const { clock, log } = this.#options;
+    await within({ clock, ms: RELEASE_MS, missing: "no end" }, () => supervisor.ended()).catch((error: unknown) => {
+      log.warn({ gpuUuid, error: errorText(error) }, "MPS control daemon is in the way of a change");
+    });
   }
 
   /** Whether a daemon is being started, told or ended. */
