@@ -87,6 +87,7 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
       ...mig.findings,
       ...plugin.findings,
       ...flags.findings,
+      ...discoveryFindings(flags.flags),
       ...imex.findings,
       ...disabled.findings,
       ...health.unreadable.map(unreadableXid),
@@ -153,6 +154,14 @@ function migFile(inputs: InputValues, configMapName: string | undefined, gpus: r
     return { ok: false, findings: [missingConfigMap(configMapName, seen)] };
   }
   return parseMigParted(text, configMapFile(map, MIG_CONFIG_KEY), inputs.placeAtOf?.(map, MIG_CONFIG_KEY));
+}
+
+/** Integrated GPUs of Tegra boards have no NVML to list them. */
+function discoveryFindings({ deviceDiscoveryStrategy }: EffectiveFlags): readonly Finding[] {
+  if (deviceDiscoveryStrategy !== "tegra") return [];
+  const message = "deviceDiscoveryStrategy: tegra has no effect, GPUs are found through NVML alone";
+  const remedy = "run NVIDIA's device plugin on Tegra boards";
+  return [finding("setting-without-effect", { kind: "config", name: "device plugin" }, message, { remedy })];
 }
 
 /** NVIDIA's plugin logs such an entry and goes on. */

@@ -49,6 +49,12 @@ const rows: readonly Row[] = [
     code: "bad-value",
   },
   { name: "discovery for virtual machines", config: "flags: {deviceDiscoveryStrategy: vfio}", code: "bad-value" },
+  {
+    name: "discovery of Tegra boards",
+    config: "flags: {deviceDiscoveryStrategy: tegra}",
+    code: "setting-without-effect",
+    offered: { [GPU]: 1 },
+  },
   { name: "an IMEX channel that cannot be", config: "imex: {channelIDs: [1]}", code: "bad-value" },
   {
     name: "MPS with the mixed strategy",

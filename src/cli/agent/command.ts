@@ -159,7 +159,9 @@ function kubeletOptions(command: Command): void {
       new Option(
         "--kubelet-socket <path>",
         "where plugins register; their own sockets come beside it (default: device-plugins/kubelet.sock below the root)",
-      ).env("KUBELET_SOCKET"),
+      )
+        .env("KUBELET_SOCKET")
+        .argParser(kubeletSocket),
     )
     .option(
       "--pod-resources-socket <path>",
@@ -222,6 +224,12 @@ function collect(value: string, before: unknown): readonly string[] {
 
 function listOf(value: string): readonly string[] {
   return value.split(",").flatMap((one) => (one.trim() === "" ? [] : [one.trim()]));
+}
+
+/** NVIDIA's plugin takes an empty path for "do not register"; an agent that nobody knows of would offer nothing. */
+function kubeletSocket(path: string): string {
+  if (!path.endsWith("/kubelet.sock")) throw new InvalidArgumentError("write a path that ends in /kubelet.sock");
+  return path;
 }
 
 function listenAddress(text: string): ListenAddress {

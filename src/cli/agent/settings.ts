@@ -55,7 +55,7 @@ export const sharedSettings: readonly Setting[] = [
   setting(
     ["--device-discovery-strategy"],
     ["DEVICE_DISCOVERY_STRATEGY"],
-    ["text", "strategy", "auto or nvml; tegra is refused"],
+    ["text", "strategy", "auto or nvml; tegra has no effect"],
   ),
 ];
 
