@@ -65,7 +65,6 @@ export type {
   Placement,
 } from "./model.ts";
 export {
-  type DeviceNode,
   type GpuHolder,
   type NvmlDriver,
   type NvmlDriverOptions,

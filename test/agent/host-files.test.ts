@@ -6,9 +6,10 @@ import { type TestContext, test } from "node:test";
 import { ContainerSide } from "../../src/agent/container-side.ts";
 import { type FileRoots, hostFilesReader } from "../../src/agent/index.ts";
 import { silentLogger } from "../../src/base/index.ts";
-import type { Gpu } from "../../src/gpu/index.ts";
+import { type Gpu, migCapabilityMinors, modelById } from "../../src/gpu/index.ts";
 import { noHostFiles } from "../../src/sharing/index.ts";
-import { cdiSettings } from "../sharing/cdi-support.ts";
+import { driverOver, mockNode } from "../gpu/nvml-support.ts";
+import { cdiSettings, specsOf } from "../sharing/cdi-support.ts";
 import { gpu, nodeOffers } from "../sharing/fixtures.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -109,6 +110,32 @@ test("a driver in a root of its own is looked for there, and in a container wher
 test("a machine without a driver has nothing", async (t) => {
   const found = await hostFilesReader({ root: await machine(t, []), driverVersion: version })(roots, [card]);
   assert.deepEqual(found, noHostFiles);
+});
+
+test("a MIG device that NVML made is described by its GPU's file and its two capabilities", async (t) => {
+  const h100 = modelById("h100-sxm5-80gb") ?? assert.fail("no model");
+  const node = await mockNode(t, { models: [h100, h100] });
+  const driver = await driverOver(t, node);
+  const [, uuid = ""] = node.uuids;
+  await driver.setMigMode(uuid, true);
+  const profile = h100.mig?.profiles.find((one) => one.name === "3g.40gb") ?? assert.fail("no profile");
+  const { id } = await driver.createGpuInstance(uuid, profile.smiProfileId, { start: 4, size: 4 });
+  const made = await driver.createComputeInstance(uuid, id, 2);
+  const found = await driver.list();
+  const host = await hostFilesReader({ root: node.root, driverVersion: driver.driverVersion })(roots, found);
+  const described = specsOf(found, { host, offered: new Set([made.uuid]) }).get("gpu")?.devices;
+  assert.deepEqual(
+    described?.map((one) => [one.name, one.containerEdits.deviceNodes?.map(({ path }) => path)]),
+    [[made.uuid, ["/dev/nvidia1", ...[0, 1 + made.id].map((at) => `/dev/nvidia-caps/nvidia-cap${138 + 9 * id + at}`)]]],
+  );
+});
+
+test("the capabilities of a simulated machine are numbered as the kernel does", async (t) => {
+  const node = await mockNode(t, {
+    models: ["h100-sxm5-80gb", "t4-16gb"].map((id) => modelById(id) ?? assert.fail(id)),
+  });
+  const { migMinors } = await hostFilesReader({ root: node.root, driverVersion: version })(roots, []);
+  assert.deepEqual(migCapabilityMinors([0, 1]), migMinors);
 });
 
 const channels = [

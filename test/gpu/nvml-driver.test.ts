@@ -1,7 +1,6 @@
 /** The NVML driver where it differs from a simple look-up: resets, holders, races with others, traps of the library. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { catalogue, DriverError, type NvmlDriver } from "../../src/gpu/index.ts";
@@ -301,33 +300,6 @@ describe("processes", () => {
       { pid: 4_110_002, memoryMiB: 7, command: "/usr/bin/from-nvml" },
     ]);
   });
-});
-
-test("the device files of a MIG device are its GPU's and its two capabilities", async (t) => {
-  const node = await mockNode(t, { models: [h100, h100] });
-  const driver = await driverOver(t, node);
-  const [, uuid = ""] = node.uuids;
-  await migOn(driver, uuid);
-  const { smiProfileId } = profile(h100, "3g.40gb");
-  const made = await driver.createGpuInstance(uuid, smiProfileId, { start: 4, size: 4 });
-  const device = await driver.createComputeInstance(uuid, made.id, 2);
-  const ids = { gpuInstanceId: made.id, computeInstanceId: device.id };
-  const nodes = await driver.deviceNodes(uuid, ids);
-  assert.deepEqual(
-    nodes.map(({ path, major, minor }) => `${path} ${major}:${minor}`),
-    [
-      "/dev/nvidiactl 195:255",
-      "/dev/nvidia-uvm 511:0",
-      "/dev/nvidia-uvm-tools 511:1",
-      "/dev/nvidia1 195:1",
-      // 3 + 135 × GPU + 9 × GPU instance, and one more and the compute instance (nv-caps.c of the kernel module).
-      "/dev/nvidia-caps/nvidia-cap156 234:156",
-      "/dev/nvidia-caps/nvidia-cap157 234:157",
-    ],
-  );
-  await driver.destroyComputeInstance(uuid, made.id, device.id);
-  assert.equal((await driver.deviceNodes(uuid, ids)).length, 5);
-  assert.ok(existsSync(`${node.root}/proc/driver/nvidia/capabilities/gpu1/mig/gi${made.id}/access`));
 });
 
 test("an XID error of a lost GPU spoils the wait for no other GPU", async (t) => {

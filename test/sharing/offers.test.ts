@@ -260,14 +260,21 @@ describe("devices", () => {
     ]);
   });
 
-  test("unknown capability nodes are a finding once device specs are passed", () => {
-    const node = { gpus: [gpu(0, "3g.40gb@4")], settings: { ...mixed, passDeviceSpecs: true } };
-    const { findings } = nodeOffers(node);
-    assert.deepEqual(
-      findings.map(({ code }) => code),
-      ["mig-capability-unknown"],
-    );
-  });
+  const told = [
+    { set: { passDeviceSpecs: true }, want: [/; containers get these devices without them$/] },
+    { set: { deviceListStrategy: ["cdi-cri"] }, want: [/; no CDI spec can describe these devices/] },
+    { set: {}, want: [] },
+  ] as const;
+  for (const { set, want } of told) {
+    test(`unknown capability nodes are ${want.length} findings with ${JSON.stringify(set)}`, () => {
+      const { findings } = nodeOffers({ gpus: [gpu(0, "3g.40gb@4")], settings: { ...mixed, ...set } });
+      assert.deepEqual(
+        findings.map(({ code }) => code),
+        want.map(() => "mig-capability-unknown"),
+      );
+      for (const [at, pattern] of want.entries()) assert.match(findings[at]?.message ?? "", pattern);
+    });
+  }
 });
 
 test("devices alike in all but their multiprocessors are unlike under single, as NVML's attributes are", () => {

@@ -19,7 +19,6 @@ import {
   type XidEvent,
 } from "../driver.ts";
 import type { Placement } from "../model.ts";
-import { capabilityNodes, type DeviceNode, gpuNodes, migMinors } from "./device-nodes.ts";
 import { XidPump } from "./events.ts";
 import { GpuFacts } from "./facts.ts";
 import { closedGpuFinding, gpuFindings, unreadGpuFinding } from "./findings.ts";
@@ -51,13 +50,6 @@ export interface NvmlDriver extends GpuDriver {
   findings(): readonly Finding[];
   /** Who uses the GPU: processes with memory on it, with container and pod where /proc tells them. */
   holders(gpuUuid: string): Promise<readonly GpuHolder[]>;
-  /** The device files for a GPU or, with the ids of an instance, for that MIG device. */
-  deviceNodes(
-    gpuUuid: string,
-    instance?: { readonly gpuInstanceId: number; readonly computeInstanceId: number },
-  ): Promise<readonly DeviceNode[]>;
-  /** Minor numbers of the MIG capability nodes by name, `gpu0/gi1/ci0/access`. */
-  migMinors(): Promise<ReadonlyMap<string, number>>;
   /** Ends event streams and the use of the library; nothing may be called afterwards. */
   close(): Promise<void>;
 }
@@ -199,22 +191,6 @@ export class LibraryDriver implements NvmlDriver {
 
   xidEvents(signal: AbortSignal): AsyncIterable<XidEvent> {
     return this.#events.subscribe(signal);
-  }
-
-  deviceNodes(
-    gpuUuid: string,
-    instance?: { readonly gpuInstanceId: number; readonly computeInstanceId: number },
-  ): Promise<readonly DeviceNode[]> {
-    const { root } = this.#parts;
-    return this.#on("nvmlDeviceGetMinorNumber", gpuUuid, async (gpu) => {
-      const { minor } = this.#factsOf(gpu);
-      const rights = instance === undefined ? [] : await capabilityNodes(root, minor, instance);
-      return [...(await gpuNodes(root, minor)), ...rights];
-    });
-  }
-
-  migMinors(): Promise<ReadonlyMap<string, number>> {
-    return migMinors(this.#parts.root);
   }
 
   async close(): Promise<void> {
