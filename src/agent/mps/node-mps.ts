@@ -6,7 +6,8 @@ import { type Device, type MpsDaemon, mpsDaemons, mpsDirectory, type Offer } fro
 import type { UntoldEvents } from "../untold-events.ts";
 import { within } from "./deadline.ts";
 import type { MpsMachine } from "./mps-machine.ts";
-import { type MpsState, MpsSupervisor } from "./supervisor.ts";
+import type { MpsState } from "./mps-state.ts";
+import { MpsSupervisor } from "./supervisor.ts";
 
 /** How long new limits may take to be told before the shares that need them are offered all the same. */
 const TELL_MS = 5_000;

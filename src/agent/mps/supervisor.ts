@@ -16,6 +16,7 @@ import {
 } from "../../sharing/index.ts";
 import { within } from "./deadline.ts";
 import type { MpsMachine, MpsPlace } from "./mps-machine.ts";
+import type { MpsState, MpsWish } from "./mps-state.ts";
 
 /** How soon it is noticed that the daemon's process is gone. */
 const LOOK_MS = 500;
@@ -32,25 +33,6 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 /** A daemon that has worked for so long starts anew with the shortest wait. */
 const STEADY_MS = 60_000;
-
-/** What the daemon shall be. */
-export interface MpsWish {
-  readonly daemon: MpsDaemon;
-  /** The MPS root directory. */
-  readonly root: string;
-}
-
-/**
- * How it stands: `waiting` until pods that hold the GPU without MPS have ended; `ending` until those that hold it by MPS
- * have; shares may be given out in `ready` alone.
- */
-export type MpsState =
-  | { readonly kind: "starting" }
-  | { readonly kind: "ready"; readonly clients: number }
-  | { readonly kind: "down"; readonly reason: string }
-  | { readonly kind: "waiting" }
-  | { readonly kind: "ending"; readonly held: boolean }
-  | { readonly kind: "gone" };
 
 export interface SupervisorOptions {
   readonly gpuUuid: string;
