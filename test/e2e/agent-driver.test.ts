@@ -4,18 +4,35 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { modelById } from "../../src/gpu/index.ts";
+import type { KubeObject } from "../../src/kube/index.ts";
+import { type SeenGpu, stateText } from "../cli/node/machine.ts";
 import { MockNode } from "../fixtures/mocknvml/mock-node.ts";
 import { AgentMachine } from "../support/agent-machine.ts";
+import { clusterPolicy } from "../support/manifests.ts";
+import { runTranche } from "../support/run-up.ts";
+import { until } from "../support/until.ts";
 
 const GPU = "nvidia.com/gpu";
 /** NVML_ERROR_DRIVER_NOT_LOADED. */
 const notLoaded = 9;
 const always = 0xffff_ffff;
 
-async function nvmlMachine(
-  t: TestContext,
-): Promise<{ readonly machine: AgentMachine; readonly node: MockNode; readonly options: readonly string[] }> {
-  const machine = await AgentMachine.start(t);
+/** The layouts of the machine, as `tranche gpus` tells them. */
+async function stateOf(options: readonly string[]): Promise<string> {
+  const { answer, progress } = await runTranche(["gpus", "-o", "json", ...options]);
+  assert.notEqual(answer, "", progress);
+  const seen: { readonly gpus: readonly SeenGpu[] } = JSON.parse(answer);
+  return seen.gpus.map(stateText).join("\n");
+}
+
+interface NvmlMachine {
+  readonly machine: AgentMachine;
+  readonly node: MockNode;
+  readonly options: readonly string[];
+}
+
+async function nvmlMachine(t: TestContext, objects: readonly KubeObject[] = []): Promise<NvmlMachine> {
+  const machine = await AgentMachine.start(t, { objects });
   const directory = join(machine.directory, "nvml");
   await mkdir(directory);
   const node = await MockNode.create(directory, { models: [modelById("a100-sxm4-80gb") ?? assert.fail()] });
@@ -56,4 +73,23 @@ test("a driver that is unloaded makes devices unhealthy, and one loaded again is
   await machine.offers(GPU, 1);
   agent.signal("SIGQUIT");
   assert.deepEqual(await agent.end(), { code: 0, signal: null });
+});
+
+test("a change of layout that is under way when the agent ends is taken back", async (t) => {
+  const { machine, node, options } = await nvmlMachine(t, [clusterPolicy()]);
+  const agent = await machine.startAgent(...options, "--fail-on-init-error=false");
+  await machine.offers(GPU, 1);
+  await machine.relabel("all-1g.10gb");
+  await machine.offers("nvidia.com/mig-1g.10gb", 7);
+  const stateBefore = await stateOf(options);
+  const creates = async (): Promise<number> =>
+    (await node.changes()).filter(({ symbol }) => symbol.startsWith("nvmlDeviceCreateGpuInstance")).length;
+  const before = await creates();
+  await node.delay(100);
+  await machine.relabel("all-3g.40gb");
+  await until("a slice is made", async () => (await creates()) > before);
+  agent.signal("SIGTERM");
+  assert.deepEqual(await agent.end(), { code: 0, signal: null });
+  await node.delay(0);
+  assert.equal(await stateOf(options), stateBefore);
 });

@@ -1,10 +1,12 @@
 /** `tranche agent` as a process beside a kubelet: what survives, what is healed, what is refused. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { AgentMachine } from "../support/agent-machine.ts";
-import { pod, timeSliced } from "../support/manifests.ts";
+import { resources } from "../../src/kube/index.ts";
+import { AgentMachine, NODE } from "../support/agent-machine.ts";
+import { configMap, operatorNamespace, pod, timeSliced } from "../support/manifests.ts";
 import { until } from "../support/until.ts";
 
 const GPU = "nvidia.com/gpu";
@@ -110,4 +112,54 @@ test("without a Kubernetes API the config file alone counts, and its edits", asy
     false,
   );
   await until("no event", async () => (await machine.events("node-a")).every((one) => !one.includes("tranche")));
+});
+
+test("a ConfigMap named on the command line is chosen from by label, followed, and kept when an edit breaks it", async (t) => {
+  const configs = configMap("shares", { few: timeSliced(2), many: timeSliced(5) });
+  const machine = await AgentMachine.start(t, { objects: [configs] });
+  const options = ["--config-map", `${operatorNamespace}/shares`, "--node-label", "shares", "--default-config", "few"];
+  const agent = await machine.startAgent(...options, "--listen", "0");
+  const url = await agent.says(/endpoints at (\S+)/);
+  await machine.offers(GPU, 2);
+  await machine.client.mergePatch(resources.nodes, { name: NODE }, { metadata: { labels: { shares: "many" } } });
+  await machine.offers(GPU, 5);
+  const edit = (many: string): Promise<unknown> =>
+    machine.client.mergePatch(
+      resources.configMaps,
+      { namespace: operatorNamespace, name: "shares" },
+      { data: { many } },
+    );
+  await edit(timeSliced(6));
+  await machine.offers(GPU, 6);
+  const hashOf = async (): Promise<string | undefined> =>
+    /config_since_timestamp_seconds\{config="many",hash="(\w+)"\}/.exec(
+      await (await fetch(`${url}/metrics`)).text(),
+    )?.[1];
+  const hash = createHash("sha256").update(timeSliced(6)).digest("hex").slice(0, 12);
+  await until("the config is told", async () => (await hashOf()) === hash);
+  await edit("sharing: {timeSlicing: {}}");
+  await until("an event tells", async () =>
+    (await machine.events(NODE)).some((one) => /MissingField: .*many:1:/.test(one)),
+  );
+  assert.equal(await hashOf(), hash);
+  await machine.offers(GPU, 6);
+});
+
+test("the endpoints tell whether the agent lives, is ready, and what it counts; the heap only when asked for", async (t) => {
+  const machine = await AgentMachine.start(t);
+  const agent = await machine.startAgent("--listen", "127.0.0.1:0");
+  const url = await agent.says(/endpoints at (\S+)/);
+  const status = async (path: string): Promise<number> => (await fetch(url + path)).status;
+  await until("it is ready", async () => (await status("/readyz")) === 200);
+  await machine.offers(GPU, 1);
+  await machine.create(pod("one", oneShare));
+  await machine.podsBecome("Running", "one");
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  assert.match(metrics, /^tranche_agent_allocations_total 1$/m);
+  assert.match(metrics, /^tranche_agent_devices\{resource="nvidia\.com\/gpu"\} 1$/m);
+  assert.match(metrics, /^tranche_agent_info\{.*node="node-a",simulated="true"\} 1$/m);
+  assert.equal(await status("/debug/heap"), 404);
+  await machine.kubelet.stop();
+  await until("it is not ready without a kubelet", async () => (await status("/readyz")) === 503);
+  assert.equal(await status("/healthz"), 200);
 });

@@ -126,11 +126,24 @@ export class AgentMachine {
   async create(object: KubeObject): Promise<void> {
     const type = Object.values(resources).find(({ kind }) => kind === object.kind);
     assert.ok(type, object.kind);
+    const { namespace } = object.metadata;
+    if (namespace !== undefined && namespace !== "default") {
+      const metadata = { name: namespace };
+      await this.client
+        .create(resources.namespaces, { apiVersion: "v1", kind: "Namespace", metadata })
+        .catch((error: unknown) => assert.ok(hasStatus(error, 409), String(error)));
+    }
     await this.client.create(type, object);
   }
 
   async node(): Promise<Node> {
     return this.client.get<Node>(resources.nodes, { name: NODE });
+  }
+
+  /** Sets the label that chooses the MIG config. */
+  async relabel(config: string): Promise<void> {
+    const metadata = { labels: { "nvidia.com/mig.config": config } };
+    await this.client.mergePatch(resources.nodes, { name: NODE }, { metadata });
   }
 
   /** Waits until the kubelet tells the API of so many allocatable devices. */
