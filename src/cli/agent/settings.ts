@@ -135,7 +135,7 @@ const healthVariables = ["DP_DISABLE_HEALTHCHECKS", "DP_ENABLE_HEALTHCHECKS"];
 
 /**
  * What options and environment say, by the names of options and variables. A variable that is set but empty counts as
- * set, as for NVIDIA's plugin. `given` has the options by their names without dashes, in camel case.
+ * set, as for NVIDIA's plugin. `given` has the options as commander names them.
  */
 export function settingsOf(
   given: Readonly<Record<string, unknown>>,
@@ -148,13 +148,21 @@ export function settingsOf(
     if (text !== undefined) settings.set(variable, text);
   }
   for (const { option, aliases } of allSettings) {
-    const value = [option, ...aliases].map((name) => given[attributeOf(name)]).find((one) => one !== undefined);
+    const value = [option, ...aliases].map((name) => givenValue(given, name)).find((one) => one !== undefined);
     if (value !== undefined) settings.set(option, Array.isArray(value) ? value.join(",") : String(value));
   }
   return settings;
 }
 
+/** Commander keeps `--no-timestamp` as `timestamp`: true while it is not given, false where it stands alone. */
+function givenValue(given: Readonly<Record<string, unknown>>, option: string): unknown {
+  if (!option.startsWith("--no-")) return given[attributeOf(option)];
+  const value = given[attributeOf(option.replace("no-", ""))];
+  if (value === true) return undefined;
+  return value === false ? true : value;
+}
+
 /** `--mig-strategy` as commander names it: `migStrategy`. */
-export function attributeOf(option: string): string {
+function attributeOf(option: string): string {
   return option.slice(2).replaceAll(/-(\w)/g, (_match, letter: string) => letter.toUpperCase());
 }
