@@ -92,6 +92,7 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
     nodes: new ResourceCache<Node>(client, resources.nodes, { clock, log }),
     pods: new ResourceCache<Pod>(client, resources.pods, { clock, log }),
   };
+  closers.push(follow(Object.values(caches)));
   const scheduler = new Scheduler(client, { clock, log, caches });
   const controllers = new Controllers(client, { clock, log, caches });
   const lifecycle = new NodeLifecycle(client, { clock, log, nodes: caches.nodes });
@@ -134,6 +135,17 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
     stop: () => closeAll(ending),
   };
   return { ok: true, value: cluster, findings: [] };
+}
+
+/** Keeps the caches going, whoever else comes and leaves, until the answer is called. */
+function follow(caches: readonly { run(signal: AbortSignal): Promise<void> }[]): () => Promise<unknown> {
+  const ending = new AbortController();
+  const running = Promise.all(caches.map((cache) => cache.run(ending.signal)));
+  running.catch(() => {}); // Whoever ends it is told.
+  return () => {
+    ending.abort();
+    return running;
+  };
 }
 
 function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {
