@@ -231,7 +231,7 @@ export function nodeCommandSuite(name: string, make: MakeMachine): void {
 }
 
 /** Applies, checks, applies again without a step, and applies the export without a step. */
-async function assertFixedPoint(machine: Machine, file: string, config: string): Promise<void> {
+export async function assertFixedPoint(machine: Machine, file: string, config: string): Promise<void> {
   await applied(machine, file, config);
   assert.equal((await machine.run("mig", "assert", "-f", file, "-c", config)).code, 0, config);
   const again = await applied(machine, file, config);
