@@ -1,6 +1,7 @@
 /** What careless, slow and vanishing clients do to the API server, and that it serves the others all the while. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
 import { after, before, test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
@@ -222,5 +223,33 @@ test("two thousand idle watches hold nobody up, hear of a change all alike, and 
     for (const socket of sockets) socket.destroy();
   }
   await until("all watches have ended", () => api.server.stats.openWatches === open);
+  await assertServes();
+});
+
+test("ten thousand idle watches over shared connections hear of a change all alike, and leave nothing behind", async () => {
+  const [connections, each] = [50, 200];
+  const open = api.server.stats.openWatches;
+  const { port, caCert: ca, token } = api.server;
+  const path = `${pods}?watch=1&resourceVersion=${api.server.stats.revision}&fieldSelector=metadata.name%3Dheard-by-all`;
+  const sessions = Array.from({ length: connections }, () => connectHttp2(`https://127.0.0.1:${port}`, { ca }));
+  let told = 0;
+  try {
+    for (const session of sessions) {
+      for (let started = 0; started < each; started += 1) {
+        const stream = session.request({ ":path": path, authorization: `Bearer ${token}` });
+        stream.on("error", () => {}); // They end when their session does.
+        stream.on("data", (chunk: Buffer) => {
+          if (chunk.includes('"type":"ADDED"')) told += 1;
+        });
+      }
+    }
+    await until("all watches are open", () => api.server.stats.openWatches === open + connections * each, 60_000);
+    await assertServes();
+    await api.client.create(resources.pods, podNamed("heard-by-all"));
+    await until("every watch is told", () => told === connections * each, 60_000);
+  } finally {
+    for (const session of sessions) session.destroy();
+  }
+  await until("all watches have ended", () => api.server.stats.openWatches === open, 60_000);
   await assertServes();
 });
