@@ -8,7 +8,7 @@ import { type Change, Collection, Version } from "./collection.ts";
 import { type JsonObject, textAt, withPath } from "./json.ts";
 
 export interface StoreOptions {
-  /** How many changes of each collection are kept for watches; default 5,000. */
+  /** How many changes of each collection are kept for watches; default 2,000. */
   readonly historyLimit?: number;
 }
 
@@ -21,7 +21,7 @@ export interface KeptState {
 /** Told of every change, within the write. */
 export type StoreListener = (collection: string, change: Change) => void;
 
-const defaultHistoryLimit = 5000;
+const defaultHistoryLimit = 2000;
 
 /** More writes than can be lost between two runs. */
 const restartGap = 1_000_000;
