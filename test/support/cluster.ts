@@ -130,11 +130,13 @@ export class TestCluster {
 
   /** Waits until the agent has acted upon the config and the state label says `state`. */
   async migBecomes(config: string, state: string, node?: string): Promise<void> {
-    await until(`config ${config} is ${state}`, async () => {
+    const reached = async (): Promise<boolean> => {
       if ((await this.migState(node)) !== state) return false;
       const { migLabel, migConfig } = await this.snapshot(node);
       return migLabel === config && migConfig?.state === state;
-    });
+    };
+    // A device that was given away counts as held for ten seconds, unless the agent has seen its pod come and go.
+    await until(`config ${config} is ${state}`, reached, 30_000);
   }
 
   /** What the node's agent knows; waits while the kubelet is away. */
