@@ -22,6 +22,7 @@ import {
 } from "../support/manifests.ts";
 import { phases, profiles, runUp } from "../support/run-up.ts";
 import { temporaryDirectory, writtenFiles } from "../support/temporary.ts";
+import { until } from "../support/until.ts";
 
 const CONFIGS = {
   "all-balanced": { "1g.10gb": 2, "2g.20gb": 1, "3g.40gb": 1 },
@@ -143,7 +144,7 @@ test("a pod that waits for a layout, and what waits for that pod, do so again", 
   await withCluster(t, { objects: [], stateDir }, async (cluster) => {
     await cluster.podsBecome("Running", "one");
     await cluster.migBecomes("all-1g.10gb", "pending");
-    assert.equal(cluster.devicesOf("one").length, 1, "its slice was not taken while it was away");
+    await until("it has the slice that nobody took while it was away", () => cluster.devicesOf("one").length === 1);
     await cluster.deletePod("one");
     await cluster.migBecomes("all-1g.10gb", "success");
   });
