@@ -2,6 +2,7 @@
 export { type ExecuteOptions, executePlan } from "./execute.ts";
 export { type PlanRequest, planGpu } from "./plan.ts";
 export {
+  isRecordedLayout,
   type PlanBackRequest,
   planBack,
   type RecordedInstance,

@@ -42,6 +42,28 @@ export function recordLayout(gpu: Gpu): RecordedLayout {
   return { gpuUuid: gpu.uuid, gpuIndex: gpu.index, migEnabled: gpu.mig?.current ?? false, instances };
 }
 
+/** Whether a value that was read back is a layout, down to each compute instance. */
+export function isRecordedLayout(value: unknown): value is RecordedLayout {
+  if (!isRecord(value) || !Array.isArray(value["instances"])) return false;
+  const { gpuUuid, gpuIndex, migEnabled, instances } = value;
+  const known = typeof gpuUuid === "string" && typeof gpuIndex === "number" && typeof migEnabled === "boolean";
+  return known && instances.every(isRecordedInstance);
+}
+
+function isRecordedInstance(value: unknown): boolean {
+  if (!isRecord(value) || !isRecord(value["placement"]) || !Array.isArray(value["computeInstances"])) return false;
+  const { profile, smiProfileId, placement, computeInstances } = value;
+  const placed = typeof placement["start"] === "number" && typeof placement["size"] === "number";
+  const devices = computeInstances.every(
+    (one) => isRecord(one) && typeof one["profile"] === "string" && typeof one["start"] === "number",
+  );
+  return typeof profile === "string" && typeof smiProfileId === "number" && placed && devices;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** `MIG off`, `MIG on, nothing cut`, or `3g.40gb@4, 1g.10gb@0`. */
 export function recordedText({ migEnabled, instances }: RecordedLayout): string {
   if (!migEnabled) return "MIG off";

@@ -8,7 +8,7 @@ import { errorText, type Finding, finding, type Outcome, systemClock } from "../
 import { effectiveFlags, parseDevicePluginConfig } from "../../config/index.ts";
 import { DriverError } from "../../gpu/index.ts";
 import { expositionText } from "../../insight/index.ts";
-import { type CommandContext, refuse } from "../mig/context.ts";
+import { type CommandContext, refuse } from "../node/context.ts";
 import { openDriver } from "../node/open-driver.ts";
 import type { AgentArguments } from "./command.ts";
 import { readConfigSource, watchConfigSource } from "./config-source.ts";

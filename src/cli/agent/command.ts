@@ -3,7 +3,7 @@
  */
 import { hostname } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { CommandContext } from "../mig/context.ts";
+import type { CommandContext } from "../node/context.ts";
 import type { RunNodeCommand } from "../node/options.ts";
 import { addNodeOptions, type NodeArguments, nodeArguments, type RawNodeOptions } from "../node/options.ts";
 import { featureSettings, pluginSettings, type Setting, settingsOf, sharedSettings } from "./settings.ts";

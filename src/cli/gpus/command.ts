@@ -4,8 +4,14 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { yamlText } from "../../config/index.ts";
 import { findModel, type ProfileCounts } from "../../gpu/index.ts";
-import { type CommandContext, openGpus, refuse } from "../mig/context.ts";
-import { addNodeOptions, nodeArguments, type RawNodeOptions, type RunNodeCommand } from "../node/options.ts";
+import { type CommandContext, openGpus, refuse } from "../node/context.ts";
+import {
+  addNodeOptions,
+  devicesOption,
+  nodeArguments,
+  type RawNodeOptions,
+  type RunNodeCommand,
+} from "../node/options.ts";
 import { findingLines } from "../report/text.ts";
 import { type LayoutSubject, layoutRows, layoutsText, subjectOfGpu, subjectOfModel } from "./layouts.ts";
 import { type GpuFormat, gpuFormats, listGpus } from "./list.ts";
@@ -62,11 +68,7 @@ export function gpusCommand(run: RunNodeCommand): Command {
 
 function lookOptions(command: Command): Command {
   command
-    .addOption(
-      new Option("--devices <gpu,…>", "only these GPUs: index, UUID or PCI bus id")
-        .argParser((text: string) => text.split(",").filter((one) => one !== ""))
-        .default([], "all"),
-    )
+    .addOption(devicesOption())
     .addOption(new Option("-o, --output <format>", "form of the output").choices(gpuFormats).default("table"));
   return addNodeOptions(command);
 }

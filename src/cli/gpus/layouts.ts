@@ -33,8 +33,12 @@ export interface LayoutSubject {
 }
 
 export function subjectOfGpu(gpu: Gpu): LayoutSubject {
-  const standing = gpu.instances.map(({ profile, placement }) => ({ profile, start: placement.start }));
-  return { name: `GPU ${gpu.index} (${gpu.name})`, geometry: geometryOf(gpu), standing };
+  return { name: `GPU ${gpu.index} (${gpu.name})`, geometry: geometryOf(gpu), standing: standingLayout(gpu) };
+}
+
+/** What stands on a GPU, as a layout. */
+export function standingLayout({ instances }: Gpu): Layout {
+  return instances.map(({ profile, placement }) => ({ profile, start: placement.start }));
 }
 
 export function subjectOfModel({ nvmlName, mig }: GpuModel): LayoutSubject {

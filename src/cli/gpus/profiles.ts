@@ -1,9 +1,10 @@
 /**
  * `tranche gpus profiles`: what each GPU can be cut into, and what of it still fits beside what stands.
  */
-import { freePlacements, type Gpu, type Layout, type MigProfile, remainingCapacity } from "../../gpu/index.ts";
+import { freePlacements, type Gpu, remainingCapacity } from "../../gpu/index.ts";
 import { geometryOf } from "../../partition/index.ts";
 import { table } from "../table.ts";
+import { standingLayout } from "./layouts.ts";
 
 /** One profile of one GPU. */
 export interface ProfileRow {
@@ -29,34 +30,26 @@ export interface ProfileRow {
 export function profileRows(gpus: readonly Gpu[]): readonly ProfileRow[] {
   return gpus.flatMap((gpu) => {
     const geometry = geometryOf(gpu);
-    const layout = gpu.instances.map(({ profile, placement }) => ({ profile, start: placement.start }));
+    const layout = standingLayout(gpu);
     return gpu.profiles.map((profile) => {
-      const free = geometry && {
-        count: remainingCapacity(geometry, layout, profile),
-        at: freeAt(gpu, layout, profile),
-      };
+      const count = geometry && remainingCapacity(geometry, layout, profile);
+      const at = geometry === undefined ? [] : freePlacements(geometry, layout, profile);
       return {
         gpu: gpu.index,
         profile: profile.name,
         id: profile.smiProfileId,
-        free: free?.count ?? null,
+        free: count ?? null,
         total: profile.maxInstances,
         memoryMiB: profile.memoryMiB ?? null,
         computeSlices: profile.computeSlices,
         memorySlices: profile.memorySlices,
         multiprocessors: profile.multiprocessors ?? null,
         placements: profile.starts.map((start) => `${start}:${profile.memorySlices}`),
-        freePlacements: free?.at ?? [],
+        freePlacements: at.map(({ start, size }) => `${start}:${size}`),
         computeInstances: profile.computeInstanceProfiles.map(({ name }) => name),
       };
     });
   });
-}
-
-function freeAt(gpu: Gpu, layout: Layout, profile: MigProfile): readonly string[] {
-  const geometry = geometryOf(gpu);
-  if (geometry === undefined) return [];
-  return freePlacements(geometry, layout, profile).map(({ start, size }) => `${start}:${size}`);
 }
 
 /** The rows as `nvidia-smi mig -lgip` and `-lgipp` have them in one table. */

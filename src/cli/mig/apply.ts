@@ -4,10 +4,7 @@
 import { type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type HooksFile, parseHooksFile } from "../../config/index.ts";
 import type { Holders, PartitionPlan } from "../../partition/index.ts";
-import { merged } from "../node/holders.ts";
-import type { NodeArguments } from "../node/options.ts";
-import { findingLines } from "../report/text.ts";
-import { carryOut } from "./change.ts";
+import { inputText } from "../input-text.ts";
 import {
   type CommandContext,
   commandFailed,
@@ -16,11 +13,15 @@ import {
   readHolders,
   refuse,
   unreadable,
-} from "./context.ts";
+} from "../node/context.ts";
+import { merged } from "../node/holders.ts";
+import type { NodeArguments } from "../node/options.ts";
+import { findingLines } from "../report/text.ts";
+import { carryOut } from "./change.ts";
 import { type HookRun, runHook } from "./hooks.ts";
 import { brokenOff, type MigJournal, openJournal } from "./journal.ts";
 import { isRefused, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
-import { readTarget, type Target, type TargetArguments, textOf } from "./target.ts";
+import { readTarget, type Target, type TargetArguments } from "./target.ts";
 
 export interface ApplyArguments extends TargetArguments {
   readonly node: NodeArguments;
@@ -59,7 +60,7 @@ export async function migApply(args: ApplyArguments, context: CommandContext): P
 
 async function readHooks(path: string | undefined): Promise<Outcome<HooksFile>> {
   if (path === undefined) return { ok: true, value: new Map(), findings: [] };
-  const text = await textOf(path);
+  const text = await inputText(path);
   return text.ok ? parseHooksFile(text.value, path) : text;
 }
 
@@ -101,7 +102,9 @@ class Apply {
     const ended = await runHook(this.#hooks, "apply-exit");
     const failures = ended === undefined ? findings : [...findings, ended];
     if (failures.length > 0) return refuse(this.#context, failures);
-    this.#context.output.answer("MIG configuration applied successfully");
+    const done = "MIG configuration applied successfully";
+    if (this.#args.format === "json") this.#context.output.progress(done);
+    else this.#context.output.answer(done);
     return 0;
   }
 
@@ -109,7 +112,7 @@ class Apply {
   async #change(target: Target): Promise<readonly Finding[]> {
     const held = await this.#holders();
     if (!held.ok) return held.findings;
-    if (this.#hooks.hooks.size > 0) this.#pods = await this.#node.holders.pods();
+    if (this.#hooks.hooks.size > 0 && !this.#args.forceDestroyInUse) this.#pods = await this.#node.holders.pods();
     let plans = await this.#plans(target, held.value);
     const changed = plans.filter((plan) => plan.steps.length > 0 || isRefused(plan));
     for (const name of neededHooks(changed)) {
@@ -152,7 +155,7 @@ class Apply {
     });
   }
 
-  /** Everybody who holds something; with force, processes only, which the driver protects itself. */
+  /** Everybody who holds something; with force nobody, and the driver alone protects what processes use. */
   async #holders(): Promise<Outcome<Holders>> {
     if (this.#args.forceDestroyInUse) return { ok: true, value: new Map(), findings: [] };
     const held = await readHolders(this.#node.holders);

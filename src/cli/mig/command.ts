@@ -2,7 +2,13 @@
  * The options of `tranche mig` and their help.
  */
 import { Command, Option } from "commander";
-import { addNodeOptions, nodeArguments, type RawNodeOptions, type RunNodeCommand } from "../node/options.ts";
+import {
+  addNodeOptions,
+  devicesOption,
+  nodeArguments,
+  type RawNodeOptions,
+  type RunNodeCommand,
+} from "../node/options.ts";
 import { type ApplyArguments, migApply } from "./apply.ts";
 import { migAssert, migExport, migPlan } from "./look.ts";
 import { type PlanFormat, planFormats } from "./plans.ts";
@@ -115,12 +121,6 @@ function changeOptions(command: Command): Command {
       "--force-destroy-in-use",
       "take slices that pods hold as if they were free; the driver still keeps what a process uses",
     );
-}
-
-function devicesOption(): Option {
-  return new Option("--devices <gpu,…>", "only these GPUs: index, UUID or PCI bus id")
-    .argParser((text: string) => text.split(",").filter((one) => one !== ""))
-    .default([], "all");
 }
 
 function outputOption(formats: readonly string[], preset: string): Option {

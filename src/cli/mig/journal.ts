@@ -7,7 +7,7 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText, type Finding, finding, type Outcome, type Place } from "../../base/index.ts";
-import { type RecordedLayout, recordedText } from "../../partition/index.ts";
+import { isRecordedLayout, type RecordedLayout, recordedText } from "../../partition/index.ts";
 import { isErrno } from "../errno.ts";
 import { writeWhole } from "../node/atomic-file.ts";
 import { lockHolder, takeLock } from "../up/lock-file.ts";
@@ -150,8 +150,25 @@ function isRecord(value: unknown): value is ChangeRecord {
   return (
     typeof value === "object" &&
     value !== null &&
+    "what" in value &&
+    typeof value.what === "string" &&
+    "beganAt" in value &&
+    typeof value.beganAt === "string" &&
     "before" in value &&
     Array.isArray(value.before) &&
+    value.before.every(isRecordedLayout) &&
+    "steps" in value &&
+    Array.isArray(value.steps) &&
+    value.steps.every(isStepList)
+  );
+}
+
+function isStepList(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "gpuIndex" in value &&
+    typeof value.gpuIndex === "number" &&
     "steps" in value &&
     Array.isArray(value.steps)
   );

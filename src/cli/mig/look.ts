@@ -4,9 +4,9 @@
 import { type Finding, finding } from "../../base/index.ts";
 import { exportedMigFile, type WantedMig, yamlText } from "../../config/index.ts";
 import type { Gpu } from "../../gpu/index.ts";
+import { type CommandContext, openGpus, readHolders, refuse, unreadable } from "../node/context.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { findingLines } from "../report/text.ts";
-import { type CommandContext, openGpus, readHolders, refuse, unreadable } from "./context.ts";
 import { journalFindings, readJournal } from "./journal.ts";
 import { hasChanges, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
 import { readConfig, readTarget, type TargetArguments } from "./target.ts";

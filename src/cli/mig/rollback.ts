@@ -3,9 +3,9 @@
  */
 import { type Finding, finding } from "../../base/index.ts";
 import { type RecordedLayout, recordedText } from "../../partition/index.ts";
+import { type CommandContext, commandFailed, type NodeGpus, openGpus, readHolders, refuse } from "../node/context.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { carryOut } from "./change.ts";
-import { type CommandContext, commandFailed, type NodeGpus, openGpus, readHolders, refuse } from "./context.ts";
 import { type MigJournal, openJournal } from "./journal.ts";
 import { isRefused, type PlanFormat, planAll, planFindings, plansText } from "./plans.ts";
 

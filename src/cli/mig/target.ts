@@ -1,8 +1,7 @@
 /**
  * What a command wants of the GPUs: a config of a mig-parted file, or one made from what the GPUs can be cut into.
  */
-import { readFile } from "node:fs/promises";
-import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
+import type { Outcome } from "../../base/index.ts";
 import {
   generatedMigConfigs,
   type MigConfig,
@@ -13,6 +12,7 @@ import {
   wantedMig,
 } from "../../config/index.ts";
 import type { Gpu } from "../../gpu/index.ts";
+import { inputText } from "../input-text.ts";
 
 /** The options that name a target. */
 export interface TargetArguments {
@@ -60,51 +60,11 @@ function modeOnly(wanted: WantedMig, gpus: readonly Gpu[]): readonly WantedMig[]
   return current === wanted.migEnabled && pending === current ? [] : [{ ...wanted, counts: new Map() }];
 }
 
-/** Picks GPUs by index, UUID or PCI bus id; every one when `devices` is empty. */
-export function pickGpus(gpus: readonly Gpu[], devices: readonly string[]): Outcome<readonly Gpu[]> {
-  if (devices.length === 0) return { ok: true, value: gpus, findings: [] };
-  const findings: Finding[] = [];
-  const picked = new Set<Gpu>();
-  for (const device of devices) {
-    const gpu = gpus.find(
-      ({ index, uuid, pci }) => String(index) === device || uuid === device || pci.busId === device.toLowerCase(),
-    );
-    if (gpu === undefined) findings.push(noSuchGpu(device, gpus));
-    else picked.add(gpu);
-  }
-  if (findings.length > 0) return { ok: false, findings };
-  return { ok: true, value: gpus.filter((gpu) => picked.has(gpu)), findings };
-}
-
-function noSuchGpu(device: string, gpus: readonly Gpu[]): Finding {
-  const known = gpus.map(({ index, uuid }) => `${index} (${uuid})`).join(", ");
-  return finding("no-such-gpu", { kind: "command", name: `--devices ${device}` }, `there is no GPU ${device}`, {
-    remedy: gpus.length === 0 ? "the driver lists no GPU at all" : `there are ${known}`,
-  });
-}
-
 function made(gpus: readonly Gpu[]): Outcome<MigPartedFile> {
   return { ok: true, value: generatedMigConfigs(gpus), findings: [] };
 }
 
 async function readMigFile(path: string): Promise<Outcome<MigPartedFile>> {
-  const text = await textOf(path);
+  const text = await inputText(path);
   return text.ok ? parseMigParted(text.value, path === "-" ? "standard input" : path) : text;
-}
-
-/** The text of a file named on the command line; `-` is standard input. */
-export async function textOf(path: string): Promise<Outcome<string>> {
-  try {
-    return { ok: true, value: path === "-" ? await standardInput() : await readFile(path, "utf8"), findings: [] };
-  } catch (error) {
-    const message = `cannot read ${path}: ${errorText(error)}`;
-    const remedy = "check the path";
-    return { ok: false, findings: [finding("file-not-found", { kind: "file", name: path }, message, { remedy })] };
-  }
-}
-
-async function standardInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString("utf8");
 }

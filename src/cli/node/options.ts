@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { type LogLevel, logLevels } from "../log.ts";
-import type { CommandContext } from "../mig/context.ts";
+import type { CommandContext } from "./context.ts";
 
 export const driverNames = ["nvml", "simulated"] as const;
 export type DriverName = (typeof driverNames)[number];
@@ -58,6 +58,14 @@ export function addNodeOptions(command: Command): Command {
     .addOption(new Option("--log-level <level>", "write the program's own log to standard error").choices(logLevels));
 }
 
+/** Picks among the GPUs. */
+export function devicesOption(): Option {
+  return new Option("--devices <gpu,…>", "only these GPUs: index, UUID or PCI bus id")
+    .argParser((text: string) => text.split(",").filter((one) => one !== ""))
+    .default([], "all");
+}
+
+/** The options in the form that the commands take. */
 export function nodeArguments(raw: RawNodeOptions): NodeArguments {
   const { driver, nvmlLibrary, nvidiaSmi, root, stateDir, simulatedGpus } = raw;
   return { driver, nvmlLibrary, nvidiaSmi, root, stateDir, simulatedGpus };

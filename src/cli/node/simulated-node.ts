@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type Gpu, type GpuDriver, type GpuModel, modelById, SimulatedDriver } from "../../gpu/index.ts";
-import { executePlan, planBack, type RecordedLayout, recordLayout } from "../../partition/index.ts";
+import { executePlan, isRecordedLayout, planBack, type RecordedLayout, recordLayout } from "../../partition/index.ts";
 import { isErrno } from "../errno.ts";
 import { parseGpus } from "../up/nodes.ts";
 import { writeWhole } from "./atomic-file.ts";
@@ -55,8 +55,7 @@ async function modelsOf(
   saved: SavedGpus | undefined,
 ): Promise<Outcome<readonly GpuModel[]>> {
   if (wanted === undefined && saved !== undefined) {
-    const models = saved.models.map(modelById).filter((one) => one !== undefined);
-    if (models.length === saved.models.length) return { ok: true, value: models, findings: [] };
+    return { ok: true, value: saved.models.map(modelById).filter((one) => one !== undefined), findings: [] };
   }
   return parseGpus(wanted ?? DEFAULT_GPUS, { kind: "command", name: "--simulated-gpus" }, undefined);
 }
@@ -100,8 +99,10 @@ function isSaved(value: unknown): value is SavedGpus {
     value.version === VERSION &&
     "models" in value &&
     Array.isArray(value.models) &&
+    value.models.every((one) => typeof one === "string" && modelById(one) !== undefined) &&
     "layouts" in value &&
     Array.isArray(value.layouts) &&
+    value.layouts.every(isRecordedLayout) &&
     "modePending" in value &&
     Array.isArray(value.modePending)
   );

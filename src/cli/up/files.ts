@@ -1,10 +1,11 @@
 /**
  * Reads the files named with `-f`: single files, the manifests of a directory, or standard input.
  */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type FileText, type Manifest, readManifests } from "../../config/index.ts";
+import { readInput } from "../input-text.ts";
 
 const MANIFEST_NAME = /\.(ya?ml|json)$/i;
 
@@ -14,7 +15,7 @@ export async function readFiles(paths: readonly string[]): Promise<Outcome<reado
   const findings: Finding[] = [];
   for (const path of paths) {
     try {
-      for (const file of await filesAt(path)) texts.push({ file, text: await textOf(file) });
+      for (const file of await filesAt(path)) texts.push({ file, text: await readInput(file) });
     } catch (error) {
       findings.push(
         finding("file-not-found", { kind: "file", name: path }, `cannot read ${path}: ${errorText(error)}`, {
@@ -31,11 +32,4 @@ async function filesAt(path: string): Promise<readonly string[]> {
   const names = (await readdir(path)).filter((name) => MANIFEST_NAME.test(name)).sort();
   if (names.length === 0) throw new Error("the directory holds no .yaml, .yml or .json file");
   return names.map((name) => join(path, name));
-}
-
-async function textOf(file: string): Promise<string> {
-  if (file !== "-") return readFile(file, "utf8");
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString("utf8");
 }

@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText, type Finding, finding, type Logger, type Outcome } from "../../base/index.ts";
 import { type Gpu, type GpuModel, modelById, type SimulatedDriver } from "../../gpu/index.ts";
-import { executePlan, planBack, type RecordedLayout, recordLayout } from "../../partition/index.ts";
+import { executePlan, isRecordedLayout, planBack, type RecordedLayout, recordLayout } from "../../partition/index.ts";
 import { writeWhole } from "../node/atomic-file.ts";
 import { isRecord } from "./control-protocol.ts";
 
@@ -46,12 +46,8 @@ function machineOf(value: Readonly<Record<string, unknown>>, ordinal: number): K
   if (version !== VERSION || typeof name !== "string" || !Array.isArray(models) || !Array.isArray(layouts))
     return undefined;
   const gpus = models.map((id) => modelById(String(id))).filter((one) => one !== undefined);
-  if (gpus.length !== models.length || !layouts.every(isLayout)) return undefined;
+  if (gpus.length !== models.length || !layouts.every(isRecordedLayout)) return undefined;
   return { ordinal, name, gpus, layouts };
-}
-
-function isLayout(value: unknown): value is RecordedLayout {
-  return isRecord(value) && typeof value["gpuUuid"] === "string" && Array.isArray(value["instances"]);
 }
 
 function unreadable(path: string, why: string): Finding {

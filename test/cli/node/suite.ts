@@ -199,6 +199,41 @@ export function nodeCommandSuite(name: string, make: MakeMachine): void {
     });
   });
 
+  describe(`${name}: what programs and the disk make of it`, () => {
+    test("apply -o json answers with JSON and nothing else", async (t) => {
+      const machine = await make(t, "A30");
+      const { code, answer } = await machine.run("mig", "apply", "-c", "all-balanced", "-o", "json");
+      const { plans }: { readonly plans: readonly { readonly complete: boolean }[] } = JSON.parse(answer);
+      assert.deepEqual([code, plans.map(({ complete }) => complete)], [0, [true]]);
+    });
+
+    const damages: readonly string[] = [
+      "",
+      "{",
+      "[]",
+      '{"version":2}',
+      '{"version":1,"last":{}}',
+      '{"version":1,"unfinished":{"what":"x","beganAt":"now","before":[{}],"steps":[]}}',
+      '{"version":1,"unfinished":{"what":"x","beganAt":"now","before":[],"steps":[{}]}}',
+    ];
+    test("a damaged journal is told with its path, and no change is made over it", async (t) => {
+      const machine = await make(t, "A30");
+      assert.equal((await machine.run("mig", "apply", "-c", "all-balanced")).code, 0);
+      const before = await machine.state();
+      const path = join(machine.directory, "state/mig-journal.json");
+      for (const damage of damages) {
+        await writeFile(path, damage);
+        assert.match((await machine.run("gpus")).progress, /error mig-journal-unreadable: .*mig-journal\.json/, damage);
+        for (const words of [["plan", "-c", "all-disabled"], ["apply", "-c", "all-disabled"], ["rollback"]]) {
+          const { code, progress } = await machine.run("mig", ...words);
+          assert.equal(code, 1, damage);
+          assert.match(progress, /mig-journal-unreadable/, damage);
+        }
+      }
+      assert.deepEqual(await machine.state(), before);
+    });
+  });
+
   describe(`${name}: hooks`, () => {
     test("run in mig-parted's order with its variables, and nothing is inherited", async (t) => {
       const machine = await make(t, "A100-80GB");

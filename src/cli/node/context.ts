@@ -1,15 +1,14 @@
 /**
- * What every `tranche mig` command works with.
+ * What every command works with that looks at or changes the GPUs of this machine.
  */
 import { errorText, type Finding, finding, type Logger, type Outcome } from "../../base/index.ts";
 import { DriverError, type Gpu, type GpuDriver } from "../../gpu/index.ts";
 import type { Holders } from "../../partition/index.ts";
-import { LocalHolders } from "../node/holders.ts";
-import { openDriver } from "../node/open-driver.ts";
-import type { NodeArguments } from "../node/options.ts";
 import type { Output } from "../output.ts";
 import { findingLines } from "../report/text.ts";
-import { pickGpus } from "./target.ts";
+import { LocalHolders } from "./holders.ts";
+import { openDriver } from "./open-driver.ts";
+import type { NodeArguments } from "./options.ts";
 
 export interface CommandContext {
   readonly output: Output;
@@ -32,7 +31,10 @@ export async function openGpus(
   devices: readonly string[],
   { log }: Pick<CommandContext, "log">,
 ): Promise<Outcome<NodeGpus>> {
-  const opened = await openDriver(node, log).catch((error: unknown) => failedWith(driverFailed(error)));
+  const opened = await openDriver(node, log).catch((error: unknown) => {
+    if (error instanceof DriverError) return failedWith(driverFailed(error));
+    throw error;
+  });
   if (!opened.ok) return opened;
   const { driver } = opened.value;
   const holders = new LocalHolders(driver, node.root);
@@ -61,6 +63,29 @@ export function unreadable(findings: readonly Finding[], devices: readonly strin
   const message = `${names} cannot be read, so nobody can tell whether the config holds there; nothing is changed`;
   const remedy = "name the GPUs that work with --devices";
   return [...findings, finding("gpus-unreadable", { kind: "node", name: "this node" }, message, { remedy })];
+}
+
+/** Picks GPUs by index, UUID or PCI bus id; every one when `devices` is empty. */
+export function pickGpus(gpus: readonly Gpu[], devices: readonly string[]): Outcome<readonly Gpu[]> {
+  if (devices.length === 0) return { ok: true, value: gpus, findings: [] };
+  const findings: Finding[] = [];
+  const picked = new Set<Gpu>();
+  for (const device of devices) {
+    const gpu = gpus.find(
+      ({ index, uuid, pci }) => String(index) === device || uuid === device || pci.busId === device.toLowerCase(),
+    );
+    if (gpu === undefined) findings.push(noSuchGpu(device, gpus));
+    else picked.add(gpu);
+  }
+  if (findings.length > 0) return { ok: false, findings };
+  return { ok: true, value: gpus.filter((gpu) => picked.has(gpu)), findings };
+}
+
+function noSuchGpu(device: string, gpus: readonly Gpu[]): Finding {
+  const known = gpus.map(({ index, uuid }) => `${index} (${uuid})`).join(", ");
+  return finding("no-such-gpu", { kind: "command", name: `--devices ${device}` }, `there is no GPU ${device}`, {
+    remedy: gpus.length === 0 ? "the driver lists no GPU at all" : `there are ${known}`,
+  });
 }
 
 /** Who holds what; without an answer nothing may be taken away, so that is an error. */
