@@ -129,7 +129,8 @@ export function unreadInstances(gpu: Gpu): Finding | undefined {
   });
 }
 
-function unknownGeometry(gpu: Gpu, why: string): Finding {
+/** Nobody can plan for a GPU of which it is not known how it can be cut. */
+export function unknownGeometry(gpu: Gpu, why: string): Finding {
   const message = `how GPU ${gpu.index} (${gpu.name}) can be cut is not known: ${why}`;
   return finding("mig-geometry-unknown", gpuSubject(gpu), message, {
     remedy: "cut it by hand with nvidia-smi, and report the model with the output of nvidia-smi mig -lgipp",

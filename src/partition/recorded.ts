@@ -9,7 +9,7 @@ import type { Gpu, GpuInstance, MigProfile, Placement } from "../gpu/index.ts";
 import { blockersOf, gpuBlockers, inUse } from "./blockers.ts";
 import { type ComputeMove, computeMask, movesTo } from "./compute.ts";
 import { modeRoute } from "./mode.ts";
-import { unreadInstances } from "./plan.ts";
+import { unknownGeometry, unreadInstances } from "./plan.ts";
 import { finishPlan, gpuSubject } from "./plan-draft.ts";
 import type { Holders } from "./situation.ts";
 import { destroyAll, type InstanceSteps, keepAll, plannedOf } from "./steps.ts";
@@ -102,6 +102,10 @@ export function planBack({ gpu, before, holders, resettable = true, place }: Pla
   if (unknown.length > 0) return finishPlan({ ...stay, findings: [profileGone(gpu, unknown)], complete: false });
   const route = modeRoute(gpu, gpu.mig, { enabled: migEnabled, resettable });
   const parts = partsOf(gpu, before, route.kind);
+  if (parts === undefined) {
+    const findings = [unknownGeometry(gpu, "an instance stands, or stood, where none can")];
+    return finishPlan({ ...stay, findings, complete: false });
+  }
   const whole = route.kind !== "stays";
   const going = new Set([...parts.withdrawn, ...(whole ? [gpuUuid] : [])]);
   const blockers = whole ? gpuBlockers(gpu, holders) : blockersOf(gpu, devicesIn(gpu, going), holders);
@@ -115,8 +119,11 @@ export function planBack({ gpu, before, holders, resettable = true, place }: Pla
   return finishPlan({ gpu, wanted, parts, ...modeSteps, needs, withdrawn: [gpuUuid], complete: needs !== "reboot" });
 }
 
-/** With a change of mode nothing that stands stays, and what shall stand is created anew. */
-function partsOf(gpu: Gpu, before: RecordedLayout, route: "stays" | "take-back" | "change"): InstanceSteps {
+/**
+ * With a change of mode nothing that stands stays, and what shall stand is created anew; `undefined` when there is no
+ * way to the compute instances of before.
+ */
+function partsOf(gpu: Gpu, before: RecordedLayout, route: "stays" | "take-back" | "change"): InstanceSteps | undefined {
   if (!before.migEnabled) return destroyAll(gpu.instances);
   const standing = route === "change" ? [] : gpu.instances;
   const going = standing.filter((one) => before.instances.every((was) => !isAt(one, was)));
@@ -125,7 +132,9 @@ function partsOf(gpu: Gpu, before: RecordedLayout, route: "stays" | "take-back" 
     const profile = profileOf(gpu, was);
     if (profile === undefined) continue;
     const is = standing.find((one) => isAt(one, was));
-    parts.push(is === undefined ? create(profile, was) : recut(profile, is, was));
+    const moves = movesBetween(profile, is?.computeInstances ?? [], was);
+    if (moves === undefined) return undefined;
+    parts.push(is === undefined ? create(profile, was, moves) : recut(is, was, moves));
   }
   const steps = [
     ...parts.filter(({ created }) => created.length === 0),
@@ -140,16 +149,16 @@ function partsOf(gpu: Gpu, before: RecordedLayout, route: "stays" | "take-back" 
   };
 }
 
-function create(profile: MigProfile, was: RecordedInstance): InstanceSteps {
+function create(profile: MigProfile, was: RecordedInstance, moves: readonly ComputeMove[]): InstanceSteps {
   const planned = { profile, placement: was.placement, computeInstances: namesOf(was) };
   const made: Step = { kind: "create-gpu-instance", profile, instance: was.placement };
-  const steps = [made, ...computeSteps(profile, was.placement, movesBetween(profile, [], was))];
+  const steps = [made, ...computeSteps(profile, was.placement, moves)];
   return { kept: [], destroyed: [], created: [planned], steps, withdrawn: [] };
 }
 
-function recut(profile: MigProfile, is: GpuInstance, was: RecordedInstance): InstanceSteps {
+function recut(is: GpuInstance, was: RecordedInstance, moves: readonly ComputeMove[]): InstanceSteps {
   const planned: PlannedInstance = { ...plannedOf(is), computeInstances: namesOf(was) };
-  const steps = computeSteps(profile, is.placement, movesBetween(profile, is.computeInstances, was));
+  const steps = computeSteps(is.profile, is.placement, moves);
   const withdrawn = is.computeInstances.filter((one) =>
     steps.some(
       (step) =>
@@ -165,10 +174,10 @@ function movesBetween(
   profile: MigProfile,
   is: GpuInstance["computeInstances"],
   was: RecordedInstance,
-): readonly ComputeMove[] {
+): readonly ComputeMove[] | undefined {
   const goal = was.computeInstances.map((one) => ({ profile: one.profile, placement: { start: one.start } }));
   const [from, to] = [computeMask(profile, is), computeMask(profile, goal)];
-  return (from === undefined || to === undefined ? undefined : movesTo(profile, from, to)) ?? [];
+  return from === undefined || to === undefined ? undefined : movesTo(profile, from, to);
 }
 
 function computeSteps(profile: MigProfile, instance: Placement, moves: readonly ComputeMove[]): readonly Step[] {

@@ -64,10 +64,14 @@ class WayBack {
   /** A mode that was changed is changed back, with a reset where the hardware wants one; then a pending one is set. */
   async #mode(): Promise<void> {
     const was = this.#before.mig;
-    const is = (await this.#look())?.mig;
-    if (was === undefined || is === undefined) return;
+    const now = await this.#look();
+    const is = now?.mig;
+    if (was === undefined || now === undefined || is === undefined) return;
     const { uuid } = this.#before;
     if (is.current !== was.current) {
+      // A mode takes everything on the GPU away, so that nobody may hold any of it.
+      const held = await this.#held(now);
+      if (held === undefined || held.size > 0) return;
       const set = await this.#try(`turn MIG ${was.current ? "on" : "off"} again`, () =>
         this.#driver.setMigMode(uuid, was.current),
       );
@@ -89,7 +93,7 @@ class WayBack {
     const held = await this.#held(gpu);
     if (held === undefined) return;
     for (const instance of added) {
-      if (instance.computeInstances.some(({ uuid }) => held.has(uuid))) continue;
+      if (held.has(gpu.uuid) || instance.computeInstances.some(({ uuid }) => held.has(uuid))) continue;
       for (const device of instance.computeInstances) {
         await this.#try(`destroy compute instance ${device.profile}@${instance.placement.start}`, () =>
           this.#driver.destroyComputeInstance(gpu.uuid, instance.id, device.id),

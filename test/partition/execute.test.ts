@@ -70,6 +70,19 @@ test("a device that a pod got hold of half way is not taken away by the way back
   assert.match(left?.message ?? "", /missing: 2g\.10gb@0; not expected: 1g\.5gb@0; what stands: 1g\.5gb@0/);
 });
 
+test("a change of mode is not taken back under a pod that got hold of a device half way", async () => {
+  const stage = await stageOf({ model: "h100-sxm5-80gb", mode: "off" });
+  const plan = await planOf(stage, "7x1g.10gb");
+  const driver = new FailingDriver(stage.driver, { first: 5, count: 1, afterEffect: false });
+  const holders = async () => {
+    const created = (await stage.gpu()).instances[0]?.computeInstances ?? [];
+    return new Map(created.map(({ uuid }) => [uuid, ["ml/early"]]));
+  };
+  const execution = await executePlan(driver, plan, { holders });
+  assert.equal(execution.result, "left-over");
+  assert.equal(stateText(await stage.gpu()), "MIG on 1g.10gb@0");
+});
+
 test("a signal ends the change between two steps and takes it back", async () => {
   const { stage, plan } = await scene("2g.10gb@0", "7x1g.5gb");
   const controller = new AbortController();

@@ -4,7 +4,14 @@
  */
 import type { ComputeInstanceProfile, MigProfile } from "../model.ts";
 import { toldPlaces } from "./placements.ts";
-import { argumentVersionMismatch, invalidArgument, notSupported, success } from "./return-codes.ts";
+import {
+  argumentVersionMismatch,
+  callError,
+  invalidArgument,
+  noPermission,
+  notSupported,
+  success,
+} from "./return-codes.ts";
 import type { GpuInstanceHandle, Session } from "./session.ts";
 import type { Struct } from "./struct.ts";
 import {
@@ -62,8 +69,8 @@ export interface ToldComputeProfiles {
 }
 
 /**
- * The compute instance profiles that the hardware tells of a standing GPU instance; those of `profile` where it tells
- * of none.
+ * The compute instance profiles that the hardware tells of a standing GPU instance; `undefined` where it tells of none,
+ * as of one that has just gone.
  *
  * Of several with one width the first counts, at full width the first that has all multiprocessors of the GPU
  * instance: beside a plain 1c some drivers list REV1 with the same figures. The double-memory 1g (REV2) is the
@@ -74,12 +81,9 @@ export function toldComputeProfiles(
   gpuUuid: string,
   instance: GpuInstanceHandle,
   profile: MigProfile,
-): ToldComputeProfiles {
+): ToldComputeProfiles | undefined {
   const told = readAll(session, gpuUuid, instance);
-  if (told.length === 0) {
-    const profiles = profile.computeInstanceProfiles;
-    return { profiles, ids: profiles.map(({ smiProfileId }) => smiProfileId) };
-  }
+  if (told.length === 0) return undefined;
   const widths = [...new Set(told.map(({ computeSlices }) => computeSlices))].toSorted((a, b) => a - b);
   const profiles = widths.flatMap((width) => {
     const same = told.filter(({ computeSlices }) => computeSlices === width);
@@ -154,8 +158,10 @@ function readAll(session: Session, gpuUuid: string, instance: GpuInstanceHandle)
         maxInstances: call.struct.u32(info, "instanceCount"),
         multiprocessors: call.struct.u32(info, "multiprocessorCount"),
       });
-    } else if (result !== notSupported) {
+    } else if (result === invalidArgument || result === noPermission) {
       break;
+    } else if (result !== notSupported) {
+      throw callError(call.symbol, gpuUuid, result);
     }
   }
   return told;

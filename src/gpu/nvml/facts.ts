@@ -59,7 +59,11 @@ export class GpuFacts {
     if (profile === undefined) return undefined;
     const known = this.#computeIds.get(smiProfileId);
     if (known !== undefined) return { profile, computeIds: known };
-    const { profiles, ids } = toldComputeProfiles(session, this.uuid, instance, profile);
+    const told = toldComputeProfiles(session, this.uuid, instance, profile);
+    if (told === undefined) {
+      return { profile, computeIds: profile.computeInstanceProfiles.map((one) => one.smiProfileId) };
+    }
+    const { profiles, ids } = told;
     this.#computeIds.set(smiProfileId, ids);
     if (sameComputeProfiles(profiles, profile.computeInstanceProfiles)) return { profile, computeIds: ids };
     const learnt = { ...profile, computeInstanceProfiles: profiles };
@@ -115,9 +119,9 @@ function pciAddress(session: Session, gpu: OpenGpu): PciAddress {
   };
 }
 
-/** `0000:3b:00.0` for `00000000:3B:00.0`; a domain above FFFF keeps its digits. */
+/** `0000:3b:00.0` for `00000000:3B:00.0`; `10000:81:00.0` for a domain above FFFF. */
 export function sysfsBusId(busId: string): string {
-  return busId.toLowerCase().replace(/^0{1,4}(?=[0-9a-f]{4}:)/, "");
+  return busId.toLowerCase().replace(/^0{1,4}(?=[0-9a-f]{4,}:)/, "");
 }
 
 function hex4(value: number): string {

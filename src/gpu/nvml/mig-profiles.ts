@@ -8,7 +8,14 @@ import { migDeviceName, migGigabytes, parseMigProfileName } from "../mig-name.ts
 import type { Engines, GpuModel, MigProfile } from "../model.ts";
 import { widthsOf } from "./compute-profiles.ts";
 import { type Places, toldPlaces } from "./placements.ts";
-import { argumentVersionMismatch, invalidArgument, notSupported, success } from "./return-codes.ts";
+import {
+  argumentVersionMismatch,
+  callError,
+  invalidArgument,
+  noPermission,
+  notSupported,
+  success,
+} from "./return-codes.ts";
 import type { OpenGpu, Session } from "./session.ts";
 import type { Struct } from "./struct.ts";
 import {
@@ -19,7 +26,7 @@ import {
 } from "./structs.ts";
 
 /** A profile as the info call tells it. */
-export interface ToldProfile {
+interface ToldProfile {
   readonly nvmlProfileId: number;
   readonly smiProfileId: number;
   /** `undefined` where the library has only the first version of the call, which does not tell it. */
@@ -46,16 +53,17 @@ const profileCalls: readonly ProfileCall[] = [
 ];
 
 /** Every profile the hardware tells of; empty where it tells of none, as old drivers do while MIG is off. */
-export function toldProfiles(session: Session, gpu: OpenGpu): readonly ToldProfile[] {
+function toldProfiles(session: Session, gpu: OpenGpu): readonly ToldProfile[] {
   const call = profileCalls.find((one) => session.has(one.symbol) && isKnown(session, gpu, one));
   if (call === undefined) return [];
   const told: ToldProfile[] = [];
   for (let enumerator = 0; enumerator < enumeratorBound; enumerator++) {
     const info = call.struct.allocate();
     const result = session.try(call.symbol, gpu.uuid, gpu.handle, enumerator, info);
-    if (result === invalidArgument) break;
     if (result === success) told.push(readProfile(call, enumerator, info));
-    else if (result !== notSupported) break;
+    else if (result === invalidArgument || result === noPermission) break;
+    // The list is kept: a call that failed must not shorten it for as long as the GPU is open.
+    else if (result !== notSupported) throw callError(call.symbol, gpu.uuid, result);
   }
   return told;
 }
@@ -63,9 +71,7 @@ export function toldProfiles(session: Session, gpu: OpenGpu): readonly ToldProfi
 /** Whether the library knows this version of the call; it refuses a tag it does not know as a wrong argument. */
 function isKnown(session: Session, gpu: OpenGpu, { symbol, struct }: ProfileCall): boolean {
   const result = session.try(symbol, gpu.uuid, gpu.handle, 0, struct.allocate());
-  return (
-    result !== invalidArgument && result !== argumentVersionMismatch && (result === success || result === notSupported)
-  );
+  return ![invalidArgument, argumentVersionMismatch, noPermission].includes(result);
 }
 
 function readProfile({ struct }: ProfileCall, nvmlProfileId: number, info: Buffer): ToldProfile {

@@ -101,12 +101,10 @@ export class LibraryDriver implements NvmlDriver {
     return this.#gate.shared(async () => {
       const gpu = await this.#session.find(gpuUuid);
       if (gpu === undefined) return undefined;
-      try {
-        return (await this.#readSteady(gpu)).gpu;
-      } catch (error) {
-        if (error instanceof DriverError && error.nvmlCode === "gpu-is-lost") return undefined;
-        throw error;
-      }
+      const read = await this.#readTwice(gpu);
+      if (!(read instanceof DriverError)) return read.gpu;
+      if (read.nvmlCode === "gpu-is-lost") return undefined;
+      throw read;
     });
   }
 

@@ -131,7 +131,6 @@ export const nvmlSymbols = {
   nvmlEventSetFree: symbol(pointer),
   nvmlEventSetWait_v2: symbol(pointer, pointer, u32),
   nvmlDeviceRegisterEvents: symbol(pointer, u64, pointer),
-  nvmlDeviceGetSupportedEventTypes: symbol(pointer, pointer),
 } as const satisfies Readonly<Record<string, NvmlSymbol>>;
 
 export type SymbolName = keyof typeof nvmlSymbols;
