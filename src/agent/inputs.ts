@@ -82,8 +82,8 @@ export class AgentInputs {
 
   /**
    * Pods on the node that hold devices of some GPU resource: the kubelet has admitted them, as their status shows, and
-   * they have not ended. Pods that want a GPU in plain init containers only are left out, since the pod resources API
-   * leaves those containers out.
+   * they have not ended. The pod resources API leaves plain init containers out, so a pod that wants a GPU in those only
+   * shows as one of which nothing is told while they may run, and is left out once its other containers do.
    */
   admittedPods(): readonly AdmittedPod[] {
     return this.#pods.items().flatMap((pod) => {
@@ -116,9 +116,10 @@ function isAdmitted({ status }: Pod): boolean {
   return phase === "Running" || containerStatuses.length > 0 || initContainerStatuses.length > 0;
 }
 
-function wantsGpu({ spec }: Pod): boolean {
-  const lasting = [...(spec.initContainers ?? []).filter(isSidecar), ...spec.containers];
-  return lasting.some(({ resources: wanted }) =>
+function wantsGpu({ spec, status }: Pod): boolean {
+  const isInitOver = status?.phase === "Running";
+  const first = (spec.initContainers ?? []).filter((one) => isSidecar(one) || !isInitOver);
+  return [...first, ...spec.containers].some(({ resources: wanted }) =>
     [...amountsOf({ ...wanted?.limits, ...wanted?.requests })].some(
       ([resource, amount]) => resource.startsWith(GPU_RESOURCE_PREFIX) && amount > 0,
     ),

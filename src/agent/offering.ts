@@ -88,15 +88,15 @@ export class Offering implements Withdrawal {
     await this.#send();
   }
 
-  /** Sends the lists anew, as the health of devices has changed. */
+  /** Sends the lists anew, if there are any, as the health of devices has changed or some are withdrawn. */
   async refresh(): Promise<void> {
     if (this.#published !== undefined) await this.#send();
   }
 
   async withdraw(uuids: readonly string[]): Promise<boolean> {
     this.#withdrawn = new Set([...this.#withdrawn, ...uuids]);
-    if (this.#published === undefined) return true;
-    await this.#send();
+    await this.refresh();
+    // Also before the first offer: the kubelet may still show what an agent before this one has offered.
     return this.#shows((shown) => !this.#isShown(shown));
   }
 

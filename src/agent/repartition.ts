@@ -37,7 +37,7 @@ export interface RepartitionOptions {
   readonly log: Logger;
   /** The GPU as it was last seen, if it is unhealthy: it is left as it is. */
   illGpu(gpuUuid: string): Gpu | undefined;
-  /** A plan that resets this GPU was executed. */
+  /** A plan that resets this GPU was executed to its end. */
   onReset(gpuUuid: string): void;
   /** Called before the first step of a change of this GPU, which nobody holds by then. */
   beforeChange(gpuUuid: string): Promise<void>;
@@ -95,7 +95,9 @@ export class Repartition {
       if (retryInMs !== undefined) waits.push(retryInMs);
     }
     for (const { retryAtMs } of this.#failures.values()) {
-      waits.push(Math.max(0, retryAtMs - this.#options.clock.now()));
+      const inMs = retryAtMs - this.#options.clock.now();
+      // One that is due and was not tried waits for something else, and says so itself.
+      if (inMs > 0) waits.push(inMs);
     }
     const retryInMs = waits.length === 0 ? undefined : Math.min(...waits);
     let state: RepartitionResult["state"] = "success";
@@ -167,9 +169,9 @@ export class Repartition {
     log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
     const execution = await executePlan(driver, plan, { signal, log, holders: () => holders.holders() });
     log.info({ node, gpu: plan.gpuIndex, result: execution.result }, "plan ended");
+    if (execution.result !== "done") return { state: "failed", findings: [...plan.findings, ...execution.findings] };
     if (plan.steps.some((step) => step.kind === "reset-gpu")) onReset(plan.gpuUuid);
-    if (execution.result === "done") return { state: stateOf(plan), findings: plan.findings };
-    return { state: "failed", findings: [...plan.findings, ...execution.findings] };
+    return { state: stateOf(plan), findings: plan.findings };
   }
 
   async #plan(wanted: WantedMig): Promise<PartitionPlan | undefined> {

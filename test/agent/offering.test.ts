@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Offering, Published } from "../../src/agent/offering.ts";
+import { Offering, type Published } from "../../src/agent/offering.ts";
 import { type ConfigParts, gpu, nodeOffers, settings } from "../sharing/fixtures.ts";
 import { SmallNode } from "./support/small-node.ts";
 
@@ -177,4 +177,15 @@ test("an unhealthy device is listed as such with all its shares, and given again
   node.ill.clear();
   await node.offering.refresh();
   assert.deepEqual(await shown(node), all);
+});
+
+test("before its first offer an agent asks whether the kubelet still shows what one before it has offered", async () => {
+  const node = new SmallNode();
+  await node.offering.publish(cut);
+  const { kubelet, holders, clock } = node;
+  const common = { host: kubelet, podResources: kubelet, holders, clock };
+  const next = new Offering({ ...common, isHealthy: () => true, randomUuid: () => "" });
+  assert.equal(await node.pass(next.withdraw(["MIG-0-4-0"])), false);
+  await node.offering.withdraw(["MIG-0-4-0"]);
+  assert.equal(await next.withdraw(["MIG-0-4-0"]), true);
 });

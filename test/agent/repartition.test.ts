@@ -235,6 +235,19 @@ test("before its time a failed change is not tried, and what failed is still tol
   assert.equal((await node.turn("2x3g.40gb")).state, "success");
 });
 
+test("a failed change whose GPU is ill when it is due is not tried over and over", async () => {
+  const node = new SmallNode();
+  node.driver.failCall({ call: "createGpuInstance", nvmlCode: "unknown" });
+  assert.equal((await node.turn("2x3g.40gb")).retryInMs, 1_000);
+  const [gpu] = await node.driver.list();
+  node.ill.add(gpu?.uuid ?? "");
+  await node.clock.advance(1_000);
+  const result = await node.turn("2x3g.40gb");
+  assert.deepEqual([result.state, codes(result), result.retryInMs], ["pending", ["gpu-unhealthy"], undefined]);
+  node.ill.clear();
+  assert.equal((await node.turn("2x3g.40gb")).state, "success");
+});
+
 test("another wish is tried at once, whatever failed before", async () => {
   const node = new SmallNode();
   node.driver.failCall({ call: "createGpuInstance", nvmlCode: "unknown" });
@@ -346,4 +359,14 @@ test("a reset is told, so that errors from before it are over", async () => {
   assert.deepEqual(node.resets, [gpu?.uuid]);
   await node.turn("2x3g.40gb");
   assert.equal(node.resets.length, 1, "a change of the layout alone needs none");
+});
+
+test("a reset that failed is not told", async () => {
+  const node = new SmallNode();
+  node.driver.failCall({ call: "resetGpu", nvmlCode: "unknown" });
+  assert.equal((await node.turn("7x1g.10gb")).state, "failed");
+  assert.deepEqual(node.resets, []);
+  await node.clock.advance(1_000);
+  assert.equal((await node.turn("7x1g.10gb")).state, "success");
+  assert.equal(node.resets.length, 1);
 });
