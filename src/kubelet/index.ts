@@ -1,6 +1,7 @@
 /** The kubelet's sockets over gRPC, both ends: device plugins, their registration, and the pod resources API. */
 export { CDI_DIRECTORY, CdiDirectory } from "./cdi-directory.ts";
 export { parseCdiSpec } from "./cdi-parse.ts";
+export { type CheckpointEntry, readDeviceCheckpoint } from "./device-checkpoint.ts";
 export { type ConnectOptions, DevicePluginConnection } from "./plugin-connection.ts";
 export { DevicePluginHost, type DevicePluginHostOptions, type ResourceOffer } from "./plugin-host.ts";
 export { DevicePluginServer, type DevicePluginServerOptions, pluginSocketName } from "./plugin-server.ts";

@@ -47,7 +47,7 @@ interface GpusView {
 }
 
 /** The GPUs in the form asked for, without a trailing line feed. */
-export function gpusText(gpus: readonly Gpu[], { holders, format, simulated }: GpusView): string {
+function gpusText(gpus: readonly Gpu[], { holders, format, simulated }: GpusView): string {
   if (format === "json")
     return JSON.stringify({ simulated, gpus: gpus.map((gpu) => gpuJson(gpu, holders)) }, undefined, 2);
   if (format === "yaml") return yamlText({ simulated, gpus: gpus.map((gpu) => gpuJson(gpu, holders)) }).trimEnd();

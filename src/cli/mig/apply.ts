@@ -14,7 +14,6 @@ import {
   refuse,
   unreadable,
 } from "../node/context.ts";
-import { merged } from "../node/holders.ts";
 import type { NodeArguments } from "../node/options.ts";
 import { findingLines } from "../report/text.ts";
 import { carryOut } from "./change.ts";
@@ -76,8 +75,6 @@ class Apply {
   readonly #node: NodeGpus;
   readonly #journal: MigJournal;
   readonly #hooks: HookRun;
-  /** Pods by the kubelet's word before the hooks, which may stop it and leave its pods running. */
-  #pods: Holders = new Map();
 
   constructor(args: ApplyArguments, context: CommandContext, { node, journal, hooks }: ApplyParts) {
     this.#args = args;
@@ -96,23 +93,29 @@ class Apply {
     if (unfinished !== undefined) this.#context.output.progress(findingLines([brokenOff(unfinished)]));
     const started = await runHook(this.#hooks, "apply-start");
     if (started !== undefined) return refuse(this.#context, [started]);
-    const findings = await this.#change(target.value).catch((error: unknown) => [
-      commandFailed(error, this.#args.node.stateDir),
-    ]);
-    const ended = await runHook(this.#hooks, "apply-exit");
-    const failures = ended === undefined ? findings : [...findings, ended];
-    if (failures.length > 0) return refuse(this.#context, failures);
+    const findings = await this.#changeAndExit(target.value);
+    if (findings.length > 0) return refuse(this.#context, findings);
     const done = "MIG configuration applied successfully";
     if (this.#args.format === "json") this.#context.output.progress(done);
     else this.#context.output.answer(done);
     return 0;
   }
 
+  /** The change and the last hook, which runs whatever comes: it starts again what the first ones stopped. */
+  async #changeAndExit(target: Target): Promise<readonly Finding[]> {
+    const stateDir = this.#args.node.stateDir;
+    let ended: Finding | undefined;
+    const change = this.#change(target).finally(async () => {
+      ended = await runHook(this.#hooks, "apply-exit");
+    });
+    const findings = await change.catch((error: unknown) => [commandFailed(error, stateDir)]);
+    return ended === undefined ? findings : [...findings, ended];
+  }
+
   /** The change between the first hook and the last; findings say why it was not made. */
   async #change(target: Target): Promise<readonly Finding[]> {
     const held = await this.#holders();
     if (!held.ok) return held.findings;
-    if (this.#hooks.hooks.size > 0 && !this.#args.forceDestroyInUse) this.#pods = await this.#node.holders.pods();
     let plans = await this.#plans(target, held.value);
     const changed = plans.filter((plan) => plan.steps.length > 0 || isRefused(plan));
     for (const name of neededHooks(changed)) {
@@ -158,8 +161,7 @@ class Apply {
   /** Everybody who holds something; with force nobody, and the driver alone protects what processes use. */
   async #holders(): Promise<Outcome<Holders>> {
     if (this.#args.forceDestroyInUse) return { ok: true, value: new Map(), findings: [] };
-    const held = await readHolders(this.#node.holders);
-    return held.ok ? { ...held, value: merged(held.value, this.#pods) } : held;
+    return readHolders(this.#node.holders);
   }
 
   async #holdersOrThrow(): Promise<Holders> {

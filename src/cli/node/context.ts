@@ -66,7 +66,7 @@ export function unreadable(findings: readonly Finding[], devices: readonly strin
 }
 
 /** Picks GPUs by index, UUID or PCI bus id; every one when `devices` is empty. */
-export function pickGpus(gpus: readonly Gpu[], devices: readonly string[]): Outcome<readonly Gpu[]> {
+function pickGpus(gpus: readonly Gpu[], devices: readonly string[]): Outcome<readonly Gpu[]> {
   if (devices.length === 0) return { ok: true, value: gpus, findings: [] };
   const findings: Finding[] = [];
   const picked = new Set<Gpu>();
@@ -120,7 +120,7 @@ export function commandFailed(error: unknown, stateDir: string): Finding {
 }
 
 /** A call to the driver that failed outside a change. */
-export function driverFailed(error: unknown): Finding {
+function driverFailed(error: unknown): Finding {
   return finding("driver-unreachable", { kind: "node", name: "this node" }, errorText(error), {
     remedy: "see nvidia-smi and the kernel log (dmesg) for NVRM messages",
   });

@@ -3,44 +3,69 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { TrancheError } from "../../base/index.ts";
 import type { Gpu, GpuDriver, GpuProcess } from "../../gpu/index.ts";
 import type { PodResourcesClient } from "../../kubelet/index.ts";
 import type { Holders } from "../../partition/index.ts";
 
 /** Below the host's root. */
-const POD_RESOURCES_SOCKET = "var/lib/kubelet/pod-resources/kubelet.sock";
+const KUBELET_ROOT = "var/lib/kubelet";
+const POD_RESOURCES_SOCKET = "pod-resources/kubelet.sock";
 
 /** Who holds what, asked as often as somebody needs it. */
 export class LocalHolders {
   readonly #driver: GpuDriver;
-  readonly #socketPath: string;
+  readonly #kubeletRoot: string;
   #client: PodResourcesClient | undefined;
 
   /** `root` is where the host's file system is. */
   constructor(driver: GpuDriver, root: string) {
     this.#driver = driver;
-    this.#socketPath = join(root, POD_RESOURCES_SOCKET);
+    this.#kubeletRoot = join(root, KUBELET_ROOT);
   }
 
   /** Everybody: pods and processes. Throws what the kubelet or the driver throw when they do not answer. */
   async all(): Promise<Holders> {
-    const [pods, processes] = await Promise.all([this.pods(), this.processes()]);
+    const [pods, processes] = await Promise.all([this.#pods(), this.#processes()]);
     return merged(pods, processes);
   }
 
-  /** What pods hold by the kubelet's word, device UUID to `namespace/name`; empty where no kubelet runs. */
-  async pods(): Promise<Holders> {
-    if (this.#client === undefined && !existsSync(this.#socketPath)) return new Map();
-    this.#client ??= await connect(this.#socketPath);
+  /**
+   * What pods hold, device UUID to `namespace/name`. Pods outlive a kubelet that is stopped, and one that has just
+   * started knows of none: then its checkpoint counts, which has no names but UIDs.
+   */
+  async #pods(): Promise<Holders> {
+    const socketPath = join(this.#kubeletRoot, POD_RESOURCES_SOCKET);
+    if (!existsSync(this.#kubeletRoot)) return new Map();
+    const { PodResourcesClient, readDeviceCheckpoint } = await kubeletRoom();
+    const told = existsSync(socketPath) ? await this.#told(() => new PodResourcesClient({ socketPath })) : undefined;
+    if (!(told instanceof TrancheError) && told !== undefined && told.size > 0) return told;
+    const written = await readDeviceCheckpoint(this.#kubeletRoot);
+    if (written === undefined && told instanceof TrancheError) throw told;
     const holders = new Map<string, Set<string>>();
-    for (const { namespace, pod, deviceIds } of await this.#client.list()) {
-      for (const id of deviceIds) add(holders, deviceOf(id), `${namespace}/${pod}`);
+    for (const { podUid, deviceIds } of written ?? []) {
+      for (const id of deviceIds) add(holders, deviceOf(id), `UID ${podUid}`);
+    }
+    return sorted(holders);
+  }
+
+  /** The kubelet's word, or why it does not answer. */
+  async #told(connect: () => PodResourcesClient): Promise<Holders | TrancheError> {
+    this.#client ??= connect();
+    const holders = new Map<string, Set<string>>();
+    try {
+      for (const { namespace, pod, deviceIds } of await this.#client.list()) {
+        for (const id of deviceIds) add(holders, deviceOf(id), `${namespace}/${pod}`);
+      }
+    } catch (error) {
+      if (error instanceof TrancheError && error.retryable) return error;
+      throw error;
     }
     return sorted(holders);
   }
 
   /** What processes use, device UUID to `process 4242 (python)`; one on no MIG device holds the GPU. */
-  async processes(): Promise<Holders> {
+  async #processes(): Promise<Holders> {
     const holders = new Map<string, Set<string>>();
     for (const gpu of await this.#driver.list()) {
       for (const process of await this.#driver.processes(gpu.uuid)) {
@@ -57,13 +82,12 @@ export class LocalHolders {
 }
 
 /** gRPC takes long to load, so it is loaded only where there is a kubelet. */
-async function connect(socketPath: string): Promise<PodResourcesClient> {
-  const { PodResourcesClient } = await import("../../kubelet/index.ts");
-  return new PodResourcesClient({ socketPath });
+function kubeletRoom(): Promise<typeof import("../../kubelet/index.ts")> {
+  return import("../../kubelet/index.ts");
 }
 
 /** Both together. */
-export function merged(...all: readonly Holders[]): Holders {
+function merged(...all: readonly Holders[]): Holders {
   const holders = new Map<string, Set<string>>();
   for (const one of all) for (const [uuid, names] of one) for (const name of names) add(holders, uuid, name);
   return sorted(holders);

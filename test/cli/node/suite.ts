@@ -2,10 +2,11 @@
  * What the node's own commands do, the same over every driver: `nvml` on a double of NVIDIA's library, and `simulated`.
  */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { servePodResources } from "../../../src/kubelet/index.ts";
+import { type PodResourcesEntry, servePodResources } from "../../../src/kubelet/index.ts";
 import { shippedConfigs } from "../../config/support/shipped-configs.ts";
 import { type Machine, migFile } from "./machine.ts";
 
@@ -93,6 +94,41 @@ export function nodeCommandSuite(name: string, make: MakeMachine): void {
       assert.match((await machine.run("gpus")).answer, /3g\.40gb@4:4 .* ml\/train-0/);
       await applied(machine, file, "c");
       assert.ok((await uuids(machine)).includes(held));
+    });
+
+    const silences: readonly (readonly [name: string, make: (t: TestContext, machine: Machine) => Promise<void>])[] = [
+      ["is stopped", async () => {}],
+      ["has left a socket behind", async (_, { root }) => writeFile(join(root, podResourcesSocket), "")],
+      ["has just started and knows no pod", (t, machine) => kubeletTelling(t, machine, () => [])],
+    ];
+    for (const [silence, fallSilent] of silences) {
+      test(`a kubelet that ${silence}: what its checkpoint gives to pods still on the node is held`, async (t) => {
+        const machine = await make(t, "A100-80GB");
+        const file = await migFile(machine.directory, { a: "all 2x3g.40gb", b: "all 1x7g.80gb" });
+        await applied(machine, file, "a");
+        const pod = await checkpointWith(machine, (await uuids(machine))[0] ?? assert.fail());
+        await fallSilent(t, machine);
+        const { code, progress } = await machine.run("mig", "apply", "-f", file, "-c", "b");
+        assert.equal(code, 1);
+        assert.match(progress, /slice-in-use: .*\n.* is held by pod UID 0f6c-1;/);
+        await rm(pod, { recursive: true });
+        await applied(machine, file, "b");
+      });
+    }
+
+    test("a checkpoint that cannot be read: nothing is changed", async (t) => {
+      const machine = await make(t, "A100-80GB");
+      const file = await migFile(machine.directory, { a: "all 2x3g.40gb", b: "all 1x7g.80gb" });
+      await applied(machine, file, "a");
+      for (const text of ["", "{}", '{"Data":{"PodDeviceEntries":[{"PodUID":"../x","DeviceIDs":{}}]}}']) {
+        await checkpointWith(machine, "", text);
+        const { code, progress } = await machine.run("mig", "apply", "-f", file, "-c", "b");
+        assert.deepEqual(
+          [code, /holders-unknown[\s\S]*kubelet_internal_checkpoint/.test(progress)],
+          [1, true],
+          progress,
+        );
+      }
     });
 
     test("only the flag that names it takes what a pod holds", async (t) => {
@@ -248,6 +284,19 @@ export function nodeCommandSuite(name: string, make: MakeMachine): void {
       ]);
     });
 
+    test("a slice that a hook makes free is not in the way", async (t) => {
+      const machine = await make(t, "A100-80GB");
+      const file = await migFile(machine.directory, { a: "all 2x3g.40gb", b: "all 1x7g.80gb" });
+      await applied(machine, file, "a");
+      const [held = ""] = await uuids(machine);
+      const trace = join(machine.directory, "trace");
+      // The hooks that run before the change leave their names here.
+      const isGone = (): boolean => existsSync(trace) && readFileSync(trace, "utf8").includes("pre-apply-config");
+      await kubeletTelling(t, machine, () => (isGone() ? [] : [held]));
+      assert.equal((await machine.run("mig", "apply", "-f", file, "-c", "b")).code, 1);
+      await applied(machine, file, "b", "-k", await hooksFile(machine, trace));
+    });
+
     test("one that fails before the change stops it, and the last one still runs", async (t) => {
       const machine = await make(t, "A100-80GB");
       const trace = join(machine.directory, "trace");
@@ -309,12 +358,35 @@ async function hooksFile({ directory }: Machine, trace: string, failing = ""): P
   return path;
 }
 
+const podResourcesSocket = "var/lib/kubelet/pod-resources/kubelet.sock";
+
 /** A kubelet on the machine that tells of pod `ml/train-0` with this device. */
-async function kubeletWith(t: TestContext, { root }: Machine, deviceId: string): Promise<void> {
-  const socketPath = join(root, "var/lib/kubelet/pod-resources/kubelet.sock");
+function kubeletWith(t: TestContext, machine: Machine, deviceId: string): Promise<void> {
+  return kubeletTelling(t, machine, () => [deviceId]);
+}
+
+/** A kubelet whose pod `ml/train-0` holds the devices that `held` tells at each question; it has no pod without any. */
+async function kubeletTelling(t: TestContext, { root }: Machine, held: () => readonly string[]): Promise<void> {
+  const socketPath = join(root, podResourcesSocket);
   await mkdir(dirname(socketPath), { recursive: true });
-  const device = { resource: "nvidia.com/mig-3g.40gb", deviceId, numaNode: undefined };
-  const pod = { namespace: "ml", pod: "train-0", containers: [{ name: "main", devices: [device] }] };
-  const server = await servePodResources({ socketPath, list: () => [pod], allocatable: () => [] });
+  const list = (): readonly PodResourcesEntry[] => {
+    const resource = "nvidia.com/mig-3g.40gb";
+    const devices = held().map((deviceId) => ({ resource, deviceId, numaNode: undefined }));
+    return devices.length === 0 ? [] : [{ namespace: "ml", pod: "train-0", containers: [{ name: "main", devices }] }];
+  };
+  const server = await servePodResources({ socketPath, list, allocatable: () => [] });
   t.after(() => server.close());
+}
+
+/** The kubelet's checkpoint in its own form, and the directory of the pod in it, which is returned. */
+async function checkpointWith({ root }: Machine, deviceId: string, text?: string): Promise<string> {
+  const kubelet = join(root, "var/lib/kubelet");
+  const entry = { PodUID: "0f6c-1", ContainerName: "main", ResourceName: "nvidia.com/mig-3g.40gb", AllocResp: "" };
+  const data = { PodDeviceEntries: [{ ...entry, DeviceIDs: { "-1": [deviceId] } }], RegisteredDevices: {} };
+  for (const name of ["device-plugins", "pod-resources", "pods/0f6c-1"]) {
+    await mkdir(join(kubelet, name), { recursive: true });
+  }
+  const path = join(kubelet, "device-plugins/kubelet_internal_checkpoint");
+  await writeFile(path, text ?? JSON.stringify({ Data: data, Checksum: 1 }));
+  return join(kubelet, "pods/0f6c-1");
 }
