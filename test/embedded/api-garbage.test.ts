@@ -292,3 +292,22 @@ test("a dry run leaves everything as it is", async () => {
   });
   assert.equal(await left(), "a b");
 });
+
+test("a namespace that belongs to something goes after it, with all that is in it", async () => {
+  const owner = await api.client.create(resources.nodes, {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: `owner-of-${namespace}` },
+  });
+  await api.client.mergePatch(
+    resources.namespaces,
+    { name: namespace },
+    { metadata: { ownerReferences: [referenceTo(owner)] } },
+  );
+  await create("a", [], { finalizers: ["example.com/hold"] });
+  await create("b");
+  await api.client.delete(resources.nodes, owner.metadata);
+  assert.equal(await left(), "(a)");
+  await release("a");
+  await until("the namespace is gone", async () => (await api.call(`/api/v1/namespaces/${namespace}`)).code === 404);
+});

@@ -10,8 +10,9 @@ import { errorText } from "../../base/index.ts";
 import type { Change, Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { definitionsKey } from "./definition-status.ts";
-import { deleteObject, foregroundFinalizer, orphanFinalizer, type Propagation } from "./deletion.ts";
+import { foregroundFinalizer, orphanFinalizer, type Propagation } from "./deletion.ts";
 import { isObject, type Json, type JsonObject, listAt, sameJson, textAt, valueAt, withPath } from "./json.ts";
+import { endObject } from "./namespaces.ts";
 import { OwnerIndex, ownersOf, type Place, placeKey, uidOf } from "./owner-index.ts";
 import { collectionKey } from "./registry.ts";
 import type { ApiType } from "./types.ts";
@@ -196,7 +197,7 @@ export class GarbageCollector {
     const type = this.#context.registry.all().find((one) => collectionKey(one) === collection);
     if (type === undefined) return;
     const options = { dryRun: false, gracePeriodSeconds: undefined, uid: undefined, resourceVersion: undefined };
-    deleteObject(this.#context, { type, namespace, name }, { ...options, propagation });
+    endObject(this.#context, { type, namespace, name }, { ...options, propagation });
   }
 
   #change(place: Place, change: (object: JsonObject) => JsonObject): void {

@@ -17,8 +17,14 @@ export const namespacesKey = "namespaces.";
 /** Namespaces every cluster has, which cannot be deleted. */
 export const permanentNamespaces: readonly string[] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
+/** Deletes an object as its type wants it; throws 404, 403, or 409 for a precondition that does not hold. */
+export function endObject(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
+  const end = collectionKey(target.type) === namespacesKey ? endNamespace : deleteObject;
+  return end(context, target, options);
+}
+
 /** Ends a namespace: nothing new comes in, all that is in it is deleted, and when nothing is left it is gone. */
-export function deleteNamespace(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
+function endNamespace(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
   const { type, name } = target;
   const old = findObject(context, target);
   assertPreconditions(target, old, options);

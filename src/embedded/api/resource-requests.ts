@@ -6,14 +6,14 @@ import { jsonAnswer, textAnswer } from "./answer.ts";
 import { parseObject } from "./body.ts";
 import type { Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
-import { type DeleteOptions, type Deletion, deleteObject, parseDeleteOptions } from "./deletion.ts";
+import { type DeleteOptions, parseDeleteOptions } from "./deletion.ts";
 import { type ApiError, badRequest, methodNotAllowed, noSuchPath, successStatus } from "./errors.ts";
 import { evictPod } from "./eviction.ts";
 import type { Part } from "./field-owners.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
 import { followLog } from "./log-follow.ts";
-import { deleteNamespace, namespacesKey } from "./namespaces.ts";
+import { endObject } from "./namespaces.ts";
 import { chooseForm } from "./negotiation.ts";
 import { patchFunction, patchObject } from "./patching.ts";
 import type { ResourcePath } from "./paths.ts";
@@ -153,7 +153,7 @@ function deleteCollection(context: ApiContext, request: ResourceRequest): Answer
     .collection(collectionKey(type))
     .list(namespace)
     .filter(filter ?? (() => true));
-  for (const one of chosen) remove(context, { type, namespace: one.namespace, name: one.name }, options);
+  for (const one of chosen) endObject(context, { type, namespace: one.namespace, name: one.name }, options);
   return jsonAnswer(renderer.list(chosen, { resourceVersion: String(context.store.revision) }));
 }
 
@@ -168,7 +168,7 @@ function answerObject(context: ApiContext, request: ResourceRequest, target: Tar
     case "DELETE": {
       const options = deleteOptions(request);
       const renderer = rendererOf(context, request);
-      const { version, gone } = remove(context, target, options);
+      const { version, gone } = endObject(context, target, options);
       return jsonAnswer(answersWithObject(target, gone) ? renderer.one(version) : successText(target, version));
     }
     default:
@@ -260,11 +260,6 @@ function deleteOptions(request: ResourceRequest): DeleteOptions {
     ...(orphan === null ? {} : { orphanDependents: orphan === "true" }),
   };
   return parseDeleteOptions({ ...fromQuery, ...given }, writeOptions(request));
-}
-
-function remove(context: ApiContext, target: Target, options: DeleteOptions): Deletion {
-  const end = collectionKey(target.type) === namespacesKey ? deleteNamespace : deleteObject;
-  return end(context, target, options);
 }
 
 /** What is still there is shown; of what is gone only these types are (`ReturnDeletedObject` in their storage). */
