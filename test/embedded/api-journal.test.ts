@@ -192,3 +192,21 @@ test("with token and certificate of an earlier run, connections from then work a
   assert.equal((await second.call("/api/v1/pods", { token: first.server.token })).code, 200);
   await second.stop();
 });
+
+test("a server that finds its port taken changes nothing of what is kept", async (t) => {
+  const path = await pathOf(t);
+  const other = await startHarness();
+  t.after(() => other.stop());
+  // Its owner is gone, so that a server in service would collect it.
+  const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name: "gone", uid: "gone" }];
+  const metadata = { name: "orphan", namespace: "default", uid: "orphan", resourceVersion: "1", ownerReferences };
+  const objects = new Map([["configmaps.", [{ apiVersion: "v1", kind: "ConfigMap", metadata }]]]);
+  const disk = new MemoryDisk();
+  const kept = { revision: 1, objects };
+  const journal = new Journal({ path, kept, clock: systemClock, tell: toldNothing, disk });
+  await assert.rejects(startHarness({ journal, port: other.server.port }), { code: "port-in-use" });
+  // Whatever the server would still do is done by the time another one has started.
+  await (await startHarness()).stop();
+  await journal.close();
+  assert.doesNotMatch(disk.content, /"gone":/);
+});

@@ -42,7 +42,7 @@ export interface ApiServerOptions {
   readonly port?: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** How many changes of each type a watch can go back; default 5,000. */
+  /** How many changes of each type a watch can go back; default 2,000. */
   readonly historyLimit?: number;
   /** How clients know the server, from an earlier run; made anew by default. */
   readonly identity?: ServerIdentity;
@@ -120,8 +120,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   followNamespaces(context);
   seedObjects(context);
   const lastChange = new LastChange(store);
-  const collector = new GarbageCollector(context);
-  collector.start();
   const { token, certificate } = options.identity ?? (await newServerIdentity(clock.now()));
   const hub = new WatchHub(context);
   const front = new Front(context, { hub, token, journal });
@@ -136,6 +134,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     hub.close();
     throw error;
   });
+  const collector = new GarbageCollector(context);
+  collector.start();
   const stop = new AbortController();
   void expireEvents(context, stop.signal);
   const url = `https://127.0.0.1:${port}`;
