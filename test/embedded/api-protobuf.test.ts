@@ -92,7 +92,9 @@ function numberField(number: number, value: number): Buffer {
 }
 
 function varint(value: number): Buffer {
-  return value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value % 128) + 128]), varint(value >> 7)]);
+  return value < 128
+    ? Buffer.from([value])
+    : Buffer.concat([Buffer.from([(value % 128) + 128]), varint(Math.floor(value / 128))]);
 }
 
 // Numbers as in k8s.io/api, core/v1/generated.proto, so that a row at the wrong number shows.
@@ -176,12 +178,16 @@ test("reads an event of the group events.k8s.io by the numbers of that group", (
   });
 });
 
-const head = [0x6b, 0x38, 0x73, 0x00, 0x0a, 0x05, 0x12, 0x03, ...Buffer.from("Pod")];
+const magic = [0x6b, 0x38, 0x73, 0x00];
+const negativeLength = [0x0a, 0xf5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+const head = [...magic, 0x0a, 0x05, 0x12, 0x03, ...Buffer.from("Pod")];
 const unreadable = [
   { name: "JSON", bytes: [...Buffer.from("{}")], code: 400 },
   { name: "an unknown kind", bytes: [0x6b, 0x38, 0x73, 0x00, 0x0a, 0x03, 0x12, 0x01, 0x41], code: 415 },
   { name: "a message cut off", bytes: [...head, 0x12, 0x7f, 0x0a], code: 400 },
   { name: "a number without an end", bytes: [...head, 0x12, 0x02, 0x08, 0xff], code: 400 },
+  // Followed, it would lead back to its own beginning, for ever.
+  { name: "a length below zero", bytes: [...magic, ...negativeLength], code: 400 },
   { name: "a wire type Kubernetes does not use", bytes: [...head, 0x12, 0x02, 0x0d, 0x00], code: 400 },
   { name: "a text where a message belongs", bytes: [...head, 0x12, 0x02, 0x08, 0x01], code: 400 },
   // Dropping a field with something in it might place the pod where its owner does not want it.
@@ -238,4 +244,43 @@ test("a client that sends protobuf is answered in JSON", async () => {
   } finally {
     await api.stop();
   }
+});
+
+test("a body with a length below zero is answered 400, and the server goes on", async () => {
+  const api = await startHarness();
+  try {
+    const headers = { "content-type": "application/vnd.kubernetes.protobuf" };
+    const body = Buffer.from([...magic, ...negativeLength]);
+    const reply = await api.call("/api/v1/namespaces/default/configmaps", { method: "POST", body, headers });
+    assert.equal(reply.code, 400);
+    assert.equal((await api.call("/livez")).code, 200);
+  } finally {
+    await api.stop();
+  }
+});
+
+test("reads a time in years of four digits, and no other", () => {
+  const created = (seconds: Buffer) => {
+    const envelope = [field(1, field(1, "v1"), field(2, "ConfigMap")), field(2, field(1, field(8, seconds)))];
+    return parseProtobuf(Buffer.concat([Buffer.from(magic), ...envelope]))["metadata"];
+  };
+  assert.deepEqual(created(numberField(1, 253402300799)), { creationTimestamp: "9999-12-31T23:59:59Z" });
+  for (const seconds of [253402300800, 2 ** 52]) {
+    assert.throws(() => created(numberField(1, seconds)), { name: "ApiError", code: 400 });
+  }
+});
+
+test("reads lists and maps whose entries do not stand together", () => {
+  const pod = field(
+    1,
+    field(11, field(1, "a"), field(2, "1")),
+    field(14, "x"),
+    field(11, field(1, "b"), field(2, "2")),
+    field(14, "y"),
+  );
+  const envelope = [field(1, field(1, "v1"), field(2, "Pod")), field(2, pod)];
+  assert.deepEqual(parseProtobuf(Buffer.concat([Buffer.from(magic), ...envelope]))["metadata"], {
+    labels: { a: "1", b: "2" },
+    finalizers: ["x", "y"],
+  });
 });

@@ -46,7 +46,8 @@ function* fieldsOf(buffer: Buffer): Iterable<Field> {
       position = next.end;
     } else if (wire === 2) {
       const end = next.end + Number(next.value);
-      if (end > buffer.length) throw badRequest("unexpected end of a protobuf message");
+      // A length is read as a signed number; one below zero would lead back to where this began.
+      if (next.value < 0n || end > buffer.length) throw badRequest("unexpected end of a protobuf message");
       yield { number, wire: "bytes", value: buffer.subarray(next.end, end) };
       position = end;
     } else throw badRequest(`protobuf wire type ${wire} is not used by Kubernetes`);
@@ -66,13 +67,23 @@ function readVarint(buffer: Buffer, start: number): { readonly value: bigint; re
 
 function readMessage(message: string, buffer: Buffer): JsonObject {
   const known = messages.get(message)?.byNumber;
-  const result = new Map<string, Json>();
+  const gathered: Gathered = { result: new Map(), lists: new Map(), maps: new Map() };
   for (const field of fieldsOf(buffer)) {
     const facts = known?.get(field.number);
     if (facts === undefined || facts.type === "open") assertEmpty(message, field);
-    else addField(result, facts, field);
+    else addField(gathered, facts, field);
   }
+  const { result, lists, maps } = gathered;
+  for (const [name, list] of lists) result.set(name, list);
+  for (const [name, map] of maps) result.set(name, Object.fromEntries(map));
   return Object.fromEntries(result);
+}
+
+/** What has been read of a message; lists and maps come an entry at a time. */
+interface Gathered {
+  readonly result: Map<string, Json>;
+  readonly lists: Map<string, Json[]>;
+  readonly maps: Map<string, Map<string, Json>>;
 }
 
 /** Go writes fields that hold nothing too; one that holds something must not get lost in silence. */
@@ -81,19 +92,19 @@ function assertEmpty(message: string, { number, wire, value }: Field): void {
   throw badRequest(`field ${number} of ${message} is not read in protobuf here; send the object as JSON`);
 }
 
-function addField(result: Map<string, Json>, facts: MessageField, field: Field): void {
+function addField({ result, lists, maps }: Gathered, facts: MessageField, field: Field): void {
   const { name, type, isMap, isRepeated, keepsZero } = facts;
   if (type === "skip") return;
   if (name === "inline") {
     for (const [key, value] of Object.entries(readMessage(type, bytesOf(field)))) result.set(key, value);
   } else if (isMap) {
     const { key, value } = readEntry(type, bytesOf(field));
-    const before = result.get(name);
-    const entries = typeof before === "object" && before !== null ? Object.entries(before) : [];
-    result.set(name, Object.fromEntries([...entries, [key, value]]));
+    const map = maps.get(name) ?? new Map<string, Json>();
+    maps.set(name, map.set(key, value));
   } else if (isRepeated) {
-    const before = result.get(name);
-    result.set(name, [...(Array.isArray(before) ? before : []), readValue(type, field)]);
+    const list = lists.get(name) ?? [];
+    list.push(readValue(type, field));
+    lists.set(name, list);
   } else {
     const value = readValue(type, field);
     if (keepsZero || !isZero(value)) result.set(name, value);
@@ -159,7 +170,11 @@ function readTime(buffer: Buffer, precision: "seconds" | "microseconds"): Json {
   const fields = readFields(buffer);
   const seconds = fields.get(1);
   if (typeof seconds !== "bigint") return "";
-  const text = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
+  const date = new Date(Number(seconds) * 1000);
+  const year = date.getUTCFullYear();
+  // RFC 3339 writes years in four digits.
+  if (!(year >= 0 && year <= 9999)) throw badRequest(`a time of ${seconds} seconds is out of range`);
+  const text = date.toISOString().slice(0, 19);
   if (precision === "seconds") return `${text}Z`;
   const nanos = Number(fields.get(2) ?? 0n);
   return `${text}.${String(Math.floor(nanos / 1000)).padStart(6, "0")}Z`;
