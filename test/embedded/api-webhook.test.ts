@@ -116,6 +116,46 @@ test("stores what a mutating webhook makes of an object, and shows that to the v
   assert.equal(String(hook.seen[0]?.["object"]?.["metadata"]?.["uid"]), String(reply.body["metadata"]?.["uid"]));
 });
 
+const drawn = [
+  {
+    name: "a job, which selects its pods by its uid",
+    path: "/apis/batch/v1/namespaces/default/jobs",
+    rule: { apiGroups: ["batch"], resources: ["jobs"] },
+    body: {
+      metadata: { generateName: "train-" },
+      spec: {
+        template: {
+          spec: { restartPolicy: "Never", containers: [{ name: "main", image: "registry.example/app:1" }] },
+        },
+      },
+    },
+    place: ["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"],
+    own: "uid",
+  },
+  {
+    name: "a namespace with a drawn name, which is its label too",
+    path: "/api/v1/namespaces",
+    rule: { resources: ["namespaces"] },
+    body: { metadata: { generateName: "team-" } },
+    place: ["metadata", "labels", "kubernetes.io/metadata.name"],
+    own: "name",
+  },
+];
+for (const { name, path, rule, body, place, own } of drawn) {
+  test(`asks once about ${name}`, async () => {
+    await configure(mutating, { rules: [{ ...anyConfigMap, ...rule }] });
+    hook.judge = () => patching({ op: "add", path: "/metadata/annotations", value: { seen: "yes" } });
+    const made = await api.call(path, { method: "POST", body });
+    assert.equal(made.code, 201, made.text);
+    assert.equal(hook.seen.length, 1);
+    const { metadata } = made.body;
+    assert.equal(String(metadata?.["annotations"]?.["seen"]), "yes");
+    const elsewhere = place.reduce<Body | undefined>((one, key) => one?.[key], made.body);
+    assert.equal(String(elsewhere), String(metadata?.[own]));
+    await api.call(`${path}/${metadata?.["name"]}`, { method: "DELETE" });
+  });
+}
+
 test("refuses what a mutating webhook spoils", async () => {
   await configure(mutating);
   hook.judge = () => patching({ op: "add", path: "/data/b", value: 7 });

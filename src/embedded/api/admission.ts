@@ -103,7 +103,16 @@ export async function withAdmission<T>(
 function reviewKey({ operation, target, subresource, object, oldObject, dryRun }: AdmissionSubject): string {
   const place = `${collectionKey(target.type)}/${target.namespace}/${target.name}`;
   const before = textAt(oldObject, "metadata", "uid") + textAt(oldObject, "metadata", "resourceVersion");
-  return JSON.stringify([operation, place, subresource, dryRun, before, object === undefined ? null : steady(object)]);
+  const shown = object === undefined ? null : steady(object);
+  const key = JSON.stringify([operation, place, subresource, dryRun, before, shown]);
+  return object === undefined || oldObject !== undefined ? key : withoutDrawn(key, object);
+}
+
+/** What is drawn anew at each try may stand elsewhere too: a Job selects its pods by its uid. */
+function withoutDrawn(key: string, object: JsonObject): string {
+  const metadata = objectAt(object, "metadata");
+  const drawn = [textAt(metadata, "uid"), textAt(metadata, "generateName") === "" ? "" : textAt(metadata, "name")];
+  return drawn.filter((one) => one !== "").reduce((left, one) => left.replaceAll(one, ""), key);
 }
 
 function steady(object: JsonObject): JsonObject {
