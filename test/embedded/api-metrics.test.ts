@@ -1,5 +1,6 @@
 /** What the API server counts of itself. */
 import assert from "node:assert/strict";
+import { connect } from "node:http2";
 import { test } from "node:test";
 import { until } from "../support/until.ts";
 import { startHarness } from "./api-support.ts";
@@ -33,6 +34,36 @@ test("counts requests by verb, resource and code, and tells what it keeps, to th
     watch.close();
     assert.equal((await api.call("/metrics", { token: null })).code, 401);
   } finally {
+    await api.stop();
+  }
+});
+
+test("what strangers write into methods and paths becomes no series", async () => {
+  const api = await startHarness();
+  const session = connect(api.server.url, { ca: api.server.caCert });
+  const call = (method: string, path: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const stream = session.request({ ":method": method, ":path": path }, { endStream: true });
+      stream.on("error", reject).on("close", resolve).resume();
+    });
+  try {
+    for (const one of ["a", "b", "c"]) {
+      await call("GET", `/api/v1/namespaces/default/pods/p/made-up-${one}`);
+      await call(`MADE-UP-${one}`, "/api/v1/nodes");
+      await call(`MADE-UP-${one}`, "/made/up");
+    }
+    let counted: readonly string[] = [];
+    await until("all are counted", async () => {
+      const lines = (await api.call("/metrics")).text.split("\n");
+      counted = lines.filter((line) => line.startsWith('apiserver_request_total{code="401"'));
+      return counted.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0) === 9;
+    });
+    assert.deepEqual(
+      counted.map((line) => /resource="([^"]*)".*verb="([^"]*)".* (\d+)$/.exec(line)?.slice(1).join(" ")).sort(),
+      [" other 3", "nodes other 3", "pods GET 3"],
+    );
+  } finally {
+    session.close();
     await api.stop();
   }
 });

@@ -6,6 +6,9 @@ import type { ApiContext } from "./context.ts";
 import { parseResourcePath, pathSegments, type ResourcePath } from "./paths.ts";
 import type { Registry } from "./registry.ts";
 
+/** What can be a verb beside those that are made of `GET` and `DELETE`; all else counts as `other`. */
+const methods: readonly string[] = ["CONNECT", "DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+
 type Labels = Readonly<Record<string, string>>;
 
 /** Counts requests by what they ask for and how they end. */
@@ -28,10 +31,13 @@ function requestLabels(registry: Registry, { method, url }: { readonly method: s
   // The query may be anything, the path of a request that came this far is one.
   const [path = "", query = ""] = url.split("?");
   const asked = resourcePath(registry, path);
-  if (asked === undefined) return { group: "", resource: "", scope: "", subresource: "", verb: method, version: "" };
-  const { type, name, namespace, subresource = "" } = asked;
+  // Requests are counted whoever sends them, so a text of anybody's must not become a series of its own.
+  const known = methods.includes(method) ? method : "other";
+  if (asked === undefined) return { group: "", resource: "", scope: "", subresource: "", verb: known, version: "" };
+  const { type, name, namespace } = asked;
+  const subresource = type.subresources.find((one) => one === asked.subresource) ?? "";
   const scope = name !== undefined ? "resource" : namespace !== undefined ? "namespace" : "cluster";
-  const verb = verbOf(method, asked, new URLSearchParams(query));
+  const verb = verbOf(known, asked, new URLSearchParams(query));
   return { group: type.group, resource: type.plural, scope, subresource, verb, version: type.version };
 }
 
