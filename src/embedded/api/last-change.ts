@@ -13,7 +13,8 @@ export class LastChange {
   constructor(store: Store) {
     this.#revision = store.revision;
     store.listen((collection, change) => {
-      if (!isSignOfLife(collection, change)) this.#revision = change.revision;
+      // A listener before this one may have written in turn, and that change is heard of first.
+      if (!isSignOfLife(collection, change)) this.#revision = Math.max(this.#revision, change.revision);
     });
   }
 

@@ -75,14 +75,15 @@ export class WatchSession {
     while (!this.#isBlocked && !this.#response.writableEnded) {
       const line = this.#nextLine(lines);
       if (line === "none") continue;
-      if (line !== "end") {
+      if (typeof line !== "string") {
         batch.push(line);
         bytes += line.length;
+        if (bytes < batchBytes) continue;
       }
-      if (line !== "end" && bytes < batchBytes) continue;
       const [only] = batch;
       if (only !== undefined) this.#isBlocked = !this.#response.write(batch.length === 1 ? only : Buffer.concat(batch));
-      if (line === "end") {
+      if (typeof line === "string") {
+        if (line === "expired") this.#fail();
         this.#isCaughtUp = true;
         return;
       }
@@ -105,8 +106,11 @@ export class WatchSession {
     this.#response.end();
   }
 
-  /** The next line, `none` for a change this client does not see, `end` when there is nothing more now. */
-  #nextLine(lines: LineCache): Buffer | "none" | "end" {
+  /**
+   * The next line, `none` for a change this client does not see, `end` when there is nothing more now, `expired` when
+   * what comes next has been forgotten.
+   */
+  #nextLine(lines: LineCache): Buffer | "none" | "end" | "expired" {
     const { initial, renderer } = this.#options;
     const added = initial[this.#initialSent];
     if (added !== undefined) {
@@ -120,10 +124,7 @@ export class WatchSession {
     }
     if (this.#position >= this.collection.end) return "end";
     const change = this.collection.changeAt(this.#position);
-    if (change === undefined) {
-      this.#fail();
-      return "end";
-    }
+    if (change === undefined) return "expired";
     this.#position += 1;
     const seen = seenChange(change, this.#options.selection);
     if (seen === undefined) return "none";
