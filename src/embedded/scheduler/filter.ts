@@ -33,8 +33,8 @@ export function shortage({ wanted }: PodFacts, state: NodeState): NodeObstacle |
 }
 
 /**
- * On a real cluster the node lifecycle controller taints nodes that are not ready. There is none here, so the condition
- * itself counts: without a kubelet that says it is ready, a pod bound to the node would hang.
+ * The node lifecycle controller taints nodes that are not ready once it has seen the condition. Until then the
+ * condition itself counts: without a kubelet that says it is ready, a pod bound to the node would hang.
  */
 function readinessObstacle(pod: Pod, node: Node): string | undefined {
   const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
