@@ -1,7 +1,7 @@
 /**
  * The file through which Node Feature Discovery gets labels of a node (its `local` source).
  */
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** At most one file at a time; lives until `remove`. */
@@ -17,7 +17,9 @@ export class FeatureFile {
     // Node Feature Discovery passes over names that begin with a dot.
     const draft = join(dirname(path), `.${basename(path)}.draft`);
     try {
-      await writeFile(draft, text, { mode: 0o644 });
+      await writeFile(draft, text);
+      // Not by the mode of the write, which the process's umask narrows.
+      await chmod(draft, 0o644);
       await rename(draft, path);
     } catch (error) {
       await rm(draft, { force: true });

@@ -201,7 +201,13 @@ describe("labels in a file for Node Feature Discovery", () => {
     const node = new LabelledNode();
     await node.update({});
     const inFile = desired({ gfd: { useNodeFeatureApi: false, outputFile, noTimestamp: true } });
-    await node.update({ desired: inFile });
+    // Of the service, whose other files are for nobody but root.
+    const before = process.umask(0o077);
+    try {
+      await node.update({ desired: inFile });
+    } finally {
+      process.umask(before);
+    }
     assert.deepEqual(node.labels, {}, "the Node's labels come from the file now");
     const text = await readFile(outputFile, "utf8");
     assert.match(text, /^nvidia\.com\/gpu\.product=NVIDIA-A100-SXM4-80GB$/m);

@@ -76,7 +76,7 @@ export class NodeMps {
   /** Ends the daemon of a GPU that is to be cut: its server would keep the GPU busy. Nobody holds the GPU by then. */
   async release(gpuUuid: string): Promise<void> {
     const supervisor = this.#supervisors.get(gpuUuid);
-    if (supervisor?.wish === undefined) return;
+    if (supervisor === undefined || supervisor.state.kind === "gone") return;
     supervisor.follow(undefined);
     const { clock, log } = this.#options;
     await within({ clock, ms: RELEASE_MS, missing: "no end" }, () => supervisor.ended()).catch((error: unknown) => {

@@ -252,10 +252,10 @@ export class MpsSupervisor {
     const { clock, machine } = this.#options;
     const place = this.#place;
     if (place !== undefined) {
-      void machine.pid(place).then(
-        (pid) => pid !== undefined && machine.kill(pid, "SIGKILL"),
-        () => {}, // It is tried again with the next start.
-      );
+      machine
+        .pid(place)
+        .then((pid) => pid !== undefined && machine.kill(pid, "SIGKILL"))
+        .catch(() => {}); // It is tried again with the next start.
     }
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LONGEST_RETRY_MS);
     this.#failures += 1;

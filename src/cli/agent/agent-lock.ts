@@ -13,8 +13,15 @@ import { isErrno } from "../errno.ts";
 /** How long a holder may take to say who it is. */
 const ANSWER_MS = 1_000;
 
+/** A lock that was taken. */
+export interface AgentLock {
+  /** Whether the file at its path is still the one that was made for it. */
+  stands(): Promise<boolean>;
+  release(): Promise<void>;
+}
+
 export type LockResult =
-  | { readonly taken: true; release(): Promise<void> }
+  | { readonly taken: true; readonly lock: AgentLock }
   /** `holder` is what the other one says of itself. */
   | { readonly taken: false; readonly holder: string };
 
@@ -40,12 +47,12 @@ export async function takeAgentLock(path: string, mark: string): Promise<LockRes
     await rm(draft, { force: true });
   }
   const inode = (await lstat(path)).ino;
+  const stands = async (): Promise<boolean> => (await lstat(path).catch(() => undefined))?.ino === inode;
   const release = async (): Promise<void> => {
-    const now = await lstat(path).catch(() => undefined);
-    if (now?.ino === inode) await rm(path, { force: true });
+    if (await stands()) await rm(path, { force: true });
     await close(server);
   };
-  return { taken: true, release };
+  return { taken: true, lock: { stands, release } };
 }
 
 function listen(path: string, mark: string): Promise<Server> {

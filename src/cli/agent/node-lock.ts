@@ -2,10 +2,9 @@
  * One agent a node: a lock in the state directory, and one where the kubelet's plugins are, which also an agent with
  * another state directory meets. The kubelet empties its directory when it starts, so that lock is made anew then.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
-import { type LockResult, takeAgentLock } from "./agent-lock.ts";
+import { type AgentLock, type LockResult, takeAgentLock } from "./agent-lock.ts";
 
 export interface NodeLockOptions {
   readonly node: string;
@@ -17,7 +16,7 @@ export interface NodeLockOptions {
 export class NodeLock {
   readonly #options: NodeLockOptions;
   /** By path. */
-  readonly #held = new Map<string, () => Promise<void>>();
+  readonly #held = new Map<string, AgentLock>();
 
   private constructor(options: NodeLockOptions) {
     this.#options = options;
@@ -35,12 +34,13 @@ export class NodeLock {
     return { ok: true, value: lock, findings: [] };
   }
 
-  /** Makes a lock anew whose file is gone; the finding says who was quicker. */
+  /** Makes a lock anew whose file is gone or not its own any more; the finding says who was quicker. */
   async keep(): Promise<readonly Finding[]> {
     const findings: Finding[] = [];
     for (const path of this.#paths()) {
-      if (existsSync(path)) continue;
-      await this.#held.get(path)?.();
+      const lock = this.#held.get(path);
+      if (await lock?.stands()) continue;
+      await lock?.release();
       this.#held.delete(path);
       const problem = await this.#take(path);
       if (problem !== undefined) findings.push(problem);
@@ -49,7 +49,7 @@ export class NodeLock {
   }
 
   async release(): Promise<void> {
-    for (const release of this.#held.values()) await release();
+    for (const lock of this.#held.values()) await lock.release();
     this.#held.clear();
   }
 
@@ -74,7 +74,7 @@ export class NodeLock {
       const remedy = "end it first; one DaemonSet or one systemd unit a node, not both";
       return finding("second-agent", { kind: "node", name: this.#options.node }, message, { remedy });
     }
-    this.#held.set(path, result.release);
+    this.#held.set(path, result.lock);
     return undefined;
   }
 }

@@ -108,6 +108,16 @@ test("what does not quit is ended by signals, and its directory goes with it", a
   assert.equal(node.mps.isReady(gpu0), true);
 });
 
+test("a change of the GPU waits for a daemon that is being ended already", async (t) => {
+  const node = await MpsNode.make(t);
+  await node.mps.follow(four, node.root);
+  await node.ready("GPU-0");
+  await node.behave("stubborn");
+  await node.mps.follow([], node.root);
+  await node.mps.release("GPU-0");
+  assert.equal(await node.pid("GPU-0"), undefined);
+});
+
 test("new limits reach the server that runs, and the daemon stays", async (t) => {
   const node = await MpsNode.make(t);
   await node.clients(2);
