@@ -11,6 +11,7 @@ import {
   migStrategies,
 } from "./device-plugin-flags.ts";
 import { orList } from "./field-reader.ts";
+import { NO_TRUTH, truthOf } from "./truth.ts";
 import type { DeviceListStrategy, EffectiveFlags, FeatureFlags, PluginFlags } from "./types.ts";
 
 export interface MergedFlags {
@@ -26,9 +27,6 @@ export interface FlagSources {
   /** By the names of variables: what counts where neither environment nor file says anything, over NVIDIA's defaults. */
   readonly defaults?: ReadonlyMap<string, string>;
 }
-
-const trueWords = ["1", "t", "T", "true", "TRUE", "True"];
-const falseWords = ["0", "f", "F", "false", "FALSE", "False"];
 
 /**
  * The flags that apply: command line over environment over file over default. `env` holds variables by their names and
@@ -200,10 +198,8 @@ export function settingName(name: string): string {
   return name.startsWith("--") ? `option ${name}` : `environment variable ${name}`;
 }
 
-/** Go's strconv.ParseBool; urfave/cli takes an empty text as false. */
 function parseTruth(text: string, refuse: Refuse): boolean | undefined {
-  if (text === "" || falseWords.includes(text)) return false;
-  return trueWords.includes(text) ? true : refuse("could not parse as bool value", "use true or false");
+  return truthOf(text) ?? refuse(NO_TRUTH.reason, NO_TRUTH.remedy);
 }
 
 function parseChoice<T extends string>(text: string, { allowed, refusal }: WordRule<T>, refuse: Refuse): T | undefined {

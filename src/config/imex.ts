@@ -5,6 +5,7 @@ import { type Finding, finding } from "../base/index.ts";
 import { settingName } from "./effective-flags.ts";
 import { type FieldReader, isInteger, mistyped, readBoolean, readList } from "./field-reader.ts";
 import { type Field, structFields } from "./struct-fields.ts";
+import { NO_TRUTH, truthOf } from "./truth.ts";
 import type { ImexConfig } from "./types.ts";
 
 /** No container has a channel. */
@@ -35,21 +36,25 @@ function readChannels(reader: FieldReader, channels: Field | undefined): readonl
   return [];
 }
 
-/** The channels that apply: options over the variables `IMEX_CHANNEL_IDS` and `IMEX_REQUIRED` over the file. */
+/**
+ * The channels that apply: options over the variables `IMEX_CHANNEL_IDS` and `IMEX_REQUIRED` over the file. One that
+ * cannot be used is an error, and what the next one says counts.
+ */
 export function effectiveImex(
   file: ImexConfig | undefined,
   settings: ReadonlyMap<string, string>,
 ): { readonly imex: ImexConfig; readonly findings: readonly Finding[] } {
   const findings: Finding[] = [];
   const merged = <T>(names: readonly string[], fromFile: T, parse: (text: string) => Parsed<T>): T => {
-    const name = names.find((one) => settings.has(one));
-    if (name === undefined) return fromFile;
-    const text = settings.get(name) ?? "";
-    const parsed = parse(text.trim());
-    if (parsed.ok) return parsed.value;
-    const { reason, remedy } = parsed;
-    const subject = { kind: "config", name: settingName(name) } as const;
-    findings.push(finding("bad-environment", subject, `${name}="${text}": ${reason}`, { remedy }));
+    for (const name of names) {
+      const text = settings.get(name);
+      if (text === undefined) continue;
+      const parsed = parse(text.trim());
+      if (parsed.ok) return parsed.value;
+      const { reason, remedy } = parsed;
+      const subject = { kind: "config", name: settingName(name) } as const;
+      findings.push(finding("bad-environment", subject, `${name}="${text}": ${reason}`, { remedy }));
+    }
     return fromFile;
   };
   const { channelIds, required } = file ?? noImex;
@@ -70,9 +75,7 @@ function parseChannels(text: string): Parsed<readonly number[]> {
   return { ok: false, reason: "channelIDs must be [] or [0]", remedy: "write 0, or unset it" };
 }
 
-/** Go's strconv.ParseBool; urfave/cli takes an empty text as false. */
 function parseTruth(text: string): Parsed<boolean> {
-  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return { ok: true, value: true };
-  if (["", "0", "f", "F", "false", "FALSE", "False"].includes(text)) return { ok: true, value: false };
-  return { ok: false, reason: "could not parse as bool value", remedy: "use true or false" };
+  const value = truthOf(text);
+  return value === undefined ? { ok: false, ...NO_TRUTH } : { ok: true, value };
 }

@@ -46,6 +46,12 @@ const rows: readonly {
     told: 'environment variable IMEX_CHANNEL_IDS: IMEX_CHANNEL_IDS="0,1": channelIDs must be [] or [0]',
   },
   {
+    name: "an option that is refused does not hide the variable",
+    set: { "--imex-channel-ids": "1", IMEX_CHANNEL_IDS: "0" },
+    want: { channelIds: [0], required: false },
+    told: 'option --imex-channel-ids: --imex-channel-ids="1": channelIDs must be [] or [0]',
+  },
+  {
     name: "what is no truth value is refused",
     set: { "--imex-required": "yes" },
     want: { channelIds: [], required: false },
