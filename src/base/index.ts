@@ -1,5 +1,6 @@
 /** What every room may use: findings, errors, the clock and logger ports. */
 export { type Clock, systemClock, VirtualClock } from "./clock.ts";
+export { isErrno } from "./errno.ts";
 export { errorText, TrancheError, type TrancheErrorOptions } from "./error.ts";
 export {
   type Finding,

@@ -5,7 +5,7 @@ import { lstat, mkdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { Client, connectivityState, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
-import { TrancheError } from "../base/index.ts";
+import { isErrno, TrancheError } from "../base/index.ts";
 import { type Handlers, implementation, serviceDefinition } from "./grpc.ts";
 
 /** sockaddr_un holds 108 bytes, the last of them NUL. */
@@ -37,7 +37,7 @@ export async function fileIdentity(path: string): Promise<string | undefined> {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+  return isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR");
 }
 
 /**

@@ -8,7 +8,7 @@
 import { spawn } from "node:child_process";
 import { chmod, mkdir, open, readdir, readFile, rm, stat, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { errorText, TrancheError } from "../../base/index.ts";
+import { errorText, isErrno, TrancheError } from "../../base/index.ts";
 import type { MpsMachine, MpsPlace } from "./mps-machine.ts";
 
 export interface SystemMpsOptions {
@@ -79,7 +79,7 @@ export function systemMps({ binary, startArguments, smiBinary, searchPath }: Sys
       try {
         process.kill(pid, signal);
       } catch (error) {
-        if (!isCode(error, "ESRCH")) throw error;
+        if (!isErrno(error, "ESRCH")) throw error;
       }
     },
     tidy: async (place) => {
@@ -161,11 +161,7 @@ function run({ command, args, env, input, output, signal }: Run): Promise<string
 
 function ifAbsent<T>(value: T): (error: unknown) => T {
   return (error) => {
-    if (isCode(error, "ENOENT")) return value;
+    if (isErrno(error, "ENOENT")) return value;
     throw error;
   };
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { link, lstat, mkdir, rename, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { dirname } from "node:path";
-import { isErrno } from "../errno.ts";
+import { isErrno } from "../../base/index.ts";
 
 /** How long a holder may take to say who it is. */
 const ANSWER_MS = 1_000;

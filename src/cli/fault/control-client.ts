@@ -2,8 +2,7 @@
  * Talks to the control socket of a running `up`.
  */
 import { request } from "node:http";
-import { errorText } from "../../base/index.ts";
-import { isErrno } from "../errno.ts";
+import { errorText, isErrno } from "../../base/index.ts";
 import {
   CLUSTER_PATH,
   type ClusterFacts,

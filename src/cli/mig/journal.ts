@@ -6,9 +6,8 @@
  */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { errorText, type Finding, finding, type Outcome, type Place } from "../../base/index.ts";
+import { errorText, type Finding, finding, isErrno, type Outcome, type Place } from "../../base/index.ts";
 import { isRecordedLayout, type RecordedLayout, recordedText } from "../../partition/index.ts";
-import { isErrno } from "../errno.ts";
 import { writeWhole } from "../node/atomic-file.ts";
 import { lockHolder, takeLock } from "../up/lock-file.ts";
 

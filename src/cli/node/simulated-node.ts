@@ -4,10 +4,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
+import { errorText, type Finding, finding, isErrno, type Outcome } from "../../base/index.ts";
 import { type Gpu, type GpuDriver, type GpuModel, modelById, SimulatedDriver } from "../../gpu/index.ts";
 import { executePlan, isRecordedLayout, planBack, type RecordedLayout, recordLayout } from "../../partition/index.ts";
-import { isErrno } from "../errno.ts";
 import { parseGpus } from "../up/nodes.ts";
 import { writeWhole } from "./atomic-file.ts";
 

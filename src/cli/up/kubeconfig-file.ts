@@ -7,8 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
-import { isErrno } from "../errno.ts";
+import { errorText, type Finding, finding, isErrno, type Outcome } from "../../base/index.ts";
 import { markedProcess, processMark } from "./lock-file.ts";
 
 /** A kubeconfig in place; `remove` takes it away unless somebody has changed it. */

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { isErrno } from "../errno.ts";
+import { isErrno } from "../../base/index.ts";
 
 /** How an attempt ended; `stale` tells that the lock of a process that is gone was taken over. */
 export type LockAttempt =

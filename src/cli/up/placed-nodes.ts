@@ -4,8 +4,8 @@
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isErrno } from "../../base/index.ts";
 import type { Pod } from "../../kube/index.ts";
-import { isErrno } from "../errno.ts";
 import type { Keeping } from "./cluster-node.ts";
 import { keptObjects } from "./kept.ts";
 import type { SimulatedNode } from "./nodes.ts";

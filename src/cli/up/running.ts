@@ -8,8 +8,7 @@ import { randomUUID } from "node:crypto";
 import { lstat, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { errorText, type Finding, finding } from "../../base/index.ts";
-import { isErrno } from "../errno.ts";
+import { errorText, type Finding, finding, isErrno } from "../../base/index.ts";
 import { isRecord } from "./control-protocol.ts";
 
 /** The variables that say where things are; `process.env` is one. */

@@ -2,9 +2,8 @@
  * By what clients know the API server, kept so that a kubeconfig of an earlier run works again. Secret.
  */
 import { readFile } from "node:fs/promises";
-import { errorText, finding, type Outcome } from "../../base/index.ts";
+import { errorText, finding, isErrno, type Outcome } from "../../base/index.ts";
 import type { ServerIdentity } from "../../embedded/index.ts";
-import { isErrno } from "../errno.ts";
 import { writeWhole } from "../node/atomic-file.ts";
 import { isRecord } from "./control-protocol.ts";
 
