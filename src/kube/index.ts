@@ -18,6 +18,7 @@ export {
   tolerates,
   untoleratedTaints,
 } from "./placement.ts";
+export { hasEnded } from "./pod-phase.ts";
 export { amountsOf, isSidecar, podRequests, type ResourceAmounts } from "./pod-requests.ts";
 export { formatQuantity, parseQuantity } from "./quantity.ts";
 export { apiVersionOf, collectionPath, objectPath, resources } from "./resources.ts";

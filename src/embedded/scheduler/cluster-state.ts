@@ -4,9 +4,9 @@
  * A pod is in one of three places: on a node (bound, or assumed there while its binding is under way), waiting, or
  * unknown, which is what ended pods and those of other schedulers are.
  */
-import type { Node, Pod } from "../../kube/index.ts";
+import { hasEnded, type Node, type Pod } from "../../kube/index.ts";
 import { addUsed, displace, type NodeState, nodeState, place } from "./node-state.ts";
-import { hasEnded, isWaiting, type PodFacts, podFacts, uidOf, type WaitingPod, waitingPod } from "./pod-facts.ts";
+import { isWaiting, type PodFacts, podFacts, uidOf, type WaitingPod, waitingPod } from "./pod-facts.ts";
 
 interface Placed {
   readonly facts: PodFacts;

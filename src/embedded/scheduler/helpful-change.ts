@@ -1,8 +1,8 @@
 /**
  * Which changes could help a waiting pod, so that a pass is worth it.
  */
-import type { Node, Pod } from "../../kube/index.ts";
-import { hasEnded, isWaiting } from "./pod-facts.ts";
+import { hasEnded, type Node, type Pod } from "../../kube/index.ts";
+import { isWaiting } from "./pod-facts.ts";
 
 /** Whether anything of the node that scheduling depends on is different. */
 export function nodeChanged(previous: Node, node: Node): boolean {

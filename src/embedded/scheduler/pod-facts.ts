@@ -1,7 +1,7 @@
 /**
  * What scheduling has to know of a pod, read once.
  */
-import { type Pod, podRequests } from "../../kube/index.ts";
+import { hasEnded, type Pod, podRequests } from "../../kube/index.ts";
 import { hasAffinityTerms, type PodTerms, parsePodTerms } from "./pod-terms.ts";
 
 /** A pod with its requests and terms. */
@@ -70,9 +70,4 @@ export function isWaiting(pod: Pod): boolean {
 /** Whether gates keep the pod from being looked at (KEP-3521). */
 export function isGated(pod: Pod): boolean {
   return (pod.spec.schedulingGates ?? []).length > 0;
-}
-
-/** Whether the pod holds nothing any more. */
-export function hasEnded(pod: Pod): boolean {
-  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
 }
