@@ -40,7 +40,7 @@ export const resources = {
 } as const satisfies Record<string, ResourceType>;
 
 /** `v1` for the core group, otherwise `group/version`. */
-export function apiVersionOf(type: ResourceType): string {
+export function apiVersionOf(type: Pick<ResourceType, "group" | "version">): string {
   return type.group === "" ? type.version : `${type.group}/${type.version}`;
 }
 

@@ -4,7 +4,7 @@
 import { readJsonText } from "../../config/index.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "./errors.ts";
 import type { HttpRequest } from "./http.ts";
-import { isObject, type Json, type JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject, parsedJson } from "./json.ts";
 import { parseProtobuf, protobufType } from "./protobuf.ts";
 
 /** As etcd and the real server bound what one request may bring. */
@@ -43,18 +43,8 @@ export function parseObject(body: Buffer, type: string): JsonObject {
 
 /** Reads the body of an apply patch, YAML, which clients mostly write as JSON; throws 400 for what is no object. */
 export function parseAppliedObject(text: string): JsonObject {
-  const value = text.trimStart().startsWith("{") ? jsonIn(text) : undefined;
+  const value = text.trimStart().startsWith("{") ? parsedJson(text) : undefined;
   return isObject(value) ? value : parseYamlObject(text, "error decoding YAML: ");
-}
-
-/** The value of a JSON text; `undefined` for what is none. */
-function jsonIn(text: string): Json | undefined {
-  try {
-    const value: Json = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
 }
 
 function parseYamlObject(text: string, where = ""): JsonObject {
@@ -64,7 +54,7 @@ function parseYamlObject(text: string, where = ""): JsonObject {
     throw badRequest(`${where}error converting YAML to JSON: yaml: line ${place?.line ?? 1}: ${message}`);
   }
   // What YAML aliases share is written out, so that it is JSON like any other.
-  const value = jsonIn(JSON.stringify(read.value.value));
+  const value = parsedJson(JSON.stringify(read.value.value));
   if (!isObject(value)) throw badRequest(`${where}json: the body is not an object`);
   return value;
 }

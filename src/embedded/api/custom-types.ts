@@ -13,7 +13,7 @@ import type { Store } from "./store.ts";
 import type { ApiType, Subresource } from "./types.ts";
 
 /** The types a definition serves, one a version. */
-export function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
+function typesOfDefinition(definition: JsonObject): readonly ApiType[] {
   const spec = objectAt(definition, "spec");
   const names = objectAt(spec, "names");
   const served = listAt(spec, "versions").filter((one) => objectAt(one)["served"] === true);

@@ -55,7 +55,7 @@ export class ApiError extends Error {
 }
 
 /** `pods` or `deployments.apps`, as messages name a collection. */
-export function qualifiedPlural(type: Named): string {
+function qualifiedPlural(type: Named): string {
   return type.group === "" ? type.plural : `${type.plural}.${type.group}`;
 }
 

@@ -5,7 +5,7 @@
  * node without children, or with a child `.`, is a member itself; any other only leads to members. The tree on the
  * wire is the working form too, so nothing is decoded or encoded when an object is written.
  */
-import { isObject, type Json, type JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject, parsedJson } from "./json.ts";
 
 /** A node, or the root, which is never a member itself. */
 export interface FieldSet {
@@ -113,12 +113,8 @@ export function elementText(element: string): string {
 }
 
 function parsedKeys(text: string): readonly (readonly [string, Json])[] {
-  try {
-    const value: Json = JSON.parse(text);
-    return isObject(value) ? Object.entries(value) : [];
-  } catch {
-    return [];
-  }
+  const value = parsedJson(text);
+  return isObject(value) ? Object.entries(value) : [];
 }
 
 /** Reads a set that a client sent; `undefined` for what is none. */

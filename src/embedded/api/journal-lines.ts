@@ -15,7 +15,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Change, Version } from "./collection.ts";
-import { isObject, type Json, type JsonObject, listAt, numberAt, textAt, valueAt } from "./json.ts";
+import { isObject, type JsonObject, listAt, numberAt, parsedJson, textAt, valueAt } from "./json.ts";
 import type { KeptState } from "./store.ts";
 
 const formatName = "tranche-journal";
@@ -83,7 +83,7 @@ export function readJournal(text: string): JournalRead {
 
 /** A first line of a later format may have sums of another kind, so its version is looked for without. */
 function headerFault(first: string): JournalRead {
-  const header = parsed(first);
+  const header = parsedJson(first);
   if (textAt(header, "format") !== formatName) {
     return first.includes(formatName) ? { kind: "damaged", line: 1, what: unreadable } : { kind: "foreign" };
   }
@@ -149,14 +149,6 @@ class Replay {
 function fieldsOf(text: string): JsonObject | undefined {
   const [, sum, rest] = /^\{"sum":"([0-9a-f]{8})",(.*)$/s.exec(text) ?? [];
   if (rest === undefined || sumOf(rest) !== sum) return undefined;
-  const value = parsed(`{${rest}`);
+  const value = parsedJson(`{${rest}`);
   return isObject(value) ? value : undefined;
-}
-
-function parsed(text: string): Json | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

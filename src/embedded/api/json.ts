@@ -8,6 +8,15 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
+/** The value of a JSON text; `undefined` for what is none. */
+export function parsedJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 const emptyObject: JsonObject = {};
 const emptyList: JsonList = [];
 

@@ -3,7 +3,7 @@
  */
 import { type Collection, keyOf, type Version } from "./collection.ts";
 import { badRequest, expired, versionTooLarge } from "./errors.ts";
-import { type Json, type JsonObject, numberAt, textAt } from "./json.ts";
+import { type JsonObject, numberAt, parsedJson, textAt } from "./json.ts";
 import type { Selection } from "./selectors.ts";
 import type { Store } from "./store.ts";
 
@@ -104,12 +104,8 @@ function parseToken({ continueToken, resourceVersion }: ListRequest): Continuati
   if (resourceVersion !== "" && resourceVersion !== "0") {
     throw badRequest("specifying resource version is not allowed when using continue");
   }
-  let value: Json;
-  try {
-    value = JSON.parse(Buffer.from(continueToken, "base64url").toString("utf8"));
-  } catch {
-    throw badRequest("continue key is not valid: the token cannot be decoded");
-  }
+  const value = parsedJson(Buffer.from(continueToken, "base64url").toString("utf8"));
+  if (value === undefined) throw badRequest("continue key is not valid: the token cannot be decoded");
   const revision = numberAt(value, "rv");
   const start = textAt(value, "start");
   if (revision === undefined || start === "") throw badRequest("continue key is not valid: the token is incomplete");

@@ -48,7 +48,7 @@ export function requiredValue(field: string, why = ""): Cause {
 }
 
 /** What is wrong with a DNS-1123 subdomain, `undefined` if nothing. */
-export function subdomainFault(text: string): string | undefined {
+function subdomainFault(text: string): string | undefined {
   if (text.length > 253) return "must be no more than 253 characters";
   return subdomainPattern.test(text) ? undefined : subdomainRule;
 }

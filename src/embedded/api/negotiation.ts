@@ -12,7 +12,7 @@ interface MediaType {
 }
 
 /** Reads an `Accept` header, in the order in which the client prefers things. */
-export function parseAccept(header: string): readonly MediaType[] {
+function parseAccept(header: string): readonly MediaType[] {
   return header.split(",").map((part) => {
     const [type = "", ...parameters] = part.split(";").map((one) => one.trim());
     const pairs = parameters.map((one): [string, string] => {

@@ -6,7 +6,7 @@ import { apiVersionOf } from "../../kube/index.ts";
 import { type ApiContext, timestamp } from "./context.ts";
 import { badRequest, forbidden, notFound } from "./errors.ts";
 import { type JsonObject, objectAt, textAt, without } from "./json.ts";
-import type { ApiType } from "./types.ts";
+import type { GroupVersionKind } from "./types.ts";
 import type { Target } from "./writes.ts";
 
 /** A new object with the metadata that the server decides; throws 400 for what a client cannot decide. */
@@ -40,7 +40,7 @@ function randomSuffix(): string {
 }
 
 /** The body with its version and kind filled in; throws 400 when it is of another. */
-export function assertKind(type: ApiType, body: JsonObject): JsonObject {
+export function assertKind(type: GroupVersionKind, body: JsonObject): JsonObject {
   const wanted = { apiVersion: apiVersionOf(type), kind: type.kind };
   const given = { apiVersion: textAt(body, "apiVersion"), kind: textAt(body, "kind") };
   if (given.apiVersion !== "" && given.apiVersion !== wanted.apiVersion) {

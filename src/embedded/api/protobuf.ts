@@ -5,7 +5,7 @@
  * no such form: those clients take JSON too.
  */
 import { badRequest, unsupportedMediaType } from "./errors.ts";
-import { isObject, type Json, type JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject, parsedJson } from "./json.ts";
 import type { MessageField } from "./message-text.ts";
 import { messageOfKind, messages } from "./messages.ts";
 
@@ -188,12 +188,9 @@ function readIntOrString(buffer: Buffer): Json {
 
 /** A set of fields travels as the text of its JSON. */
 function readRawJson(buffer: Buffer): Json {
-  try {
-    const value: Json = JSON.parse(bufferAt(readFields(buffer), 1).toString("utf8") || "{}");
-    return isObject(value) ? value : {};
-  } catch {
-    throw badRequest("a field of a protobuf message holds no JSON");
-  }
+  const value = parsedJson(bufferAt(readFields(buffer), 1).toString("utf8") || "{}");
+  if (value === undefined) throw badRequest("a field of a protobuf message holds no JSON");
+  return isObject(value) ? value : {};
 }
 
 function isZero(value: Json): boolean {

@@ -4,8 +4,10 @@
 import { apiVersionOf } from "../../kube/index.ts";
 import type { Version } from "./collection.ts";
 import { columnsOf } from "./columns.ts";
+import type { ApiContext } from "./context.ts";
 import type { JsonObject } from "./json.ts";
-import type { Form } from "./negotiation.ts";
+import { chooseForm, type Form } from "./negotiation.ts";
+import type { ResourcePath } from "./paths.ts";
 import { columnDefinitions, type RowObject, tableRow } from "./table.ts";
 import type { ApiType } from "./types.ts";
 
@@ -38,6 +40,24 @@ export function rendererFor(options: RenderOptions): Renderer {
     case "table":
       return tableRenderer(options);
   }
+}
+
+/** What a request says of the form of its answer. */
+export interface FormRequest {
+  readonly path: ResourcePath;
+  readonly query: URLSearchParams;
+  readonly accept: string;
+}
+
+/** The renderer that a request asks for; throws 406 when there is none. */
+export function requestedRenderer({ clock }: ApiContext, { path, query, accept }: FormRequest): Renderer {
+  const included = query.get("includeObject");
+  return rendererFor({
+    type: path.type,
+    form: chooseForm(accept),
+    rowObject: included === "None" || included === "Object" ? included : "Metadata",
+    nowMs: () => clock.now(),
+  });
 }
 
 function objectRenderer(type: ApiType): Renderer {

@@ -14,12 +14,11 @@ import { isObject, type JsonObject } from "./json.ts";
 import { assertReached, listObjects, parseRevision } from "./list.ts";
 import { followLog } from "./log-follow.ts";
 import { endObject } from "./namespaces.ts";
-import { chooseForm } from "./negotiation.ts";
 import { patchFunction, patchObject } from "./patching.ts";
 import type { ResourcePath } from "./paths.ts";
 import { bindPod, podLog } from "./pod-actions.ts";
 import { collectionKey } from "./registry.ts";
-import { type Renderer, rendererFor } from "./render.ts";
+import { requestedRenderer } from "./render.ts";
 import { reviewed } from "./reviews.ts";
 import { readScale, updateScale } from "./scale.ts";
 import { parseSelectors, type Selection } from "./selectors.ts";
@@ -90,16 +89,6 @@ function bodyObject(request: ResourceRequest): JsonObject {
   return parseObject(request.body, request.mediaType);
 }
 
-function rendererOf(context: ApiContext, { path, accept, query }: ResourceRequest): Renderer {
-  const included = query.get("includeObject");
-  return rendererFor({
-    type: path.type,
-    form: chooseForm(accept),
-    rowObject: included === "None" || included === "Object" ? included : "Metadata",
-    nowMs: () => context.clock.now(),
-  });
-}
-
 function answerCollection(context: ApiContext, request: ResourceRequest): Answer {
   const { path, method } = request;
   const isEverywhere = path.type.namespaced && path.namespace === undefined;
@@ -107,7 +96,7 @@ function answerCollection(context: ApiContext, request: ResourceRequest): Answer
     return isWatch(request) ? watchAnswer(context, request, selectionOf(request)) : list(context, request);
   if (isEverywhere) throw methodNotAllowed();
   if (method === "POST") {
-    const renderer = rendererOf(context, request);
+    const renderer = requestedRenderer(context, request);
     const made = createObject(context, targetOf(path, ""), bodyObject(request), writeOptions(request));
     return jsonAnswer(renderer.one(made), 201);
   }
@@ -131,7 +120,7 @@ function selectionOf({ path, query }: ResourceRequest): Selection {
 
 function list(context: ApiContext, request: ResourceRequest): Answer {
   const { path, query } = request;
-  const renderer = rendererOf(context, request);
+  const renderer = requestedRenderer(context, request);
   const limit = query.get("limit") ?? "0";
   if (!/^\d{1,9}$/.test(limit)) throw badRequest(`limit: Invalid value: ${JSON.stringify(limit)}`);
   const { items, metadata } = listObjects(context.store, context.store.collection(collectionKey(path.type)), {
@@ -148,7 +137,7 @@ function deleteCollection(context: ApiContext, request: ResourceRequest): Answer
   const { type } = request.path;
   const options = deleteOptions(request);
   const { namespace, filter } = selectionOf(request);
-  const renderer = rendererOf(context, request);
+  const renderer = requestedRenderer(context, request);
   const chosen = context.store
     .collection(collectionKey(type))
     .list(namespace)
@@ -167,7 +156,7 @@ function answerObject(context: ApiContext, request: ResourceRequest, target: Tar
       return patch(context, request, { target, part: "main" });
     case "DELETE": {
       const options = deleteOptions(request);
-      const renderer = rendererOf(context, request);
+      const renderer = requestedRenderer(context, request);
       const { version, gone } = endObject(context, target, options);
       return jsonAnswer(answersWithObject(target, gone) ? renderer.one(version) : successText(target, version));
     }
@@ -184,7 +173,7 @@ function read(context: ApiContext, request: ResourceRequest, target: Target): An
   }
   const asked = request.query.get("resourceVersion") ?? "";
   if (asked !== "") assertReached(context.store, parseRevision(asked));
-  const renderer = rendererOf(context, request);
+  const renderer = requestedRenderer(context, request);
   return jsonAnswer(renderer.one(findObject(context, target)));
 }
 
@@ -194,7 +183,7 @@ interface Change {
 }
 
 function replace(context: ApiContext, request: ResourceRequest, { target, part }: Change): Answer {
-  const renderer = rendererOf(context, request);
+  const renderer = requestedRenderer(context, request);
   const body = bodyObject(request);
   // A name left out is the one on the URL; metadata of another form stays as it is and is refused with its place.
   const given = body["metadata"] ?? {};
@@ -205,7 +194,7 @@ function replace(context: ApiContext, request: ResourceRequest, { target, part }
 }
 
 function patch(context: ApiContext, request: ResourceRequest, { target, part }: Change): Answer {
-  const renderer = rendererOf(context, request);
+  const renderer = requestedRenderer(context, request);
   const { version, created } = patchObject(context, target, {
     mediaType: request.mediaType,
     body: request.body.toString("utf8"),

@@ -9,7 +9,7 @@ import { ApiError, badRequest } from "./errors.ts";
 import { managedEntries, type Part, trackedPart, type Writer, withManagedFields } from "./field-owners.ts";
 import { difference, emptySet, type FieldSet, isEmptySet, union } from "./field-set.ts";
 import { compareFields, fieldSetOf } from "./field-set-of.ts";
-import { isObject, type Json, type JsonObject, objectAt, textAt, valueAt, without, withPath } from "./json.ts";
+import { isObject, type JsonObject, objectAt, parsedJson, textAt, valueAt, without, withPath } from "./json.ts";
 import {
   afterUpdate,
   applyConflict,
@@ -150,13 +150,8 @@ function notMigrated(conflicts: readonly Conflict[], { type, live, schema }: Mig
 }
 
 function lastApplied(object: JsonObject | undefined): JsonObject | undefined {
-  const note = textAt(object, "metadata", "annotations", lastAppliedNote);
-  try {
-    const value: Json = JSON.parse(note);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parsedJson(textAt(object, "metadata", "annotations", lastAppliedNote));
+  return isObject(value) ? value : undefined;
 }
 
 /** Keeps kubectl's note true where there is one, so that applying from the client's side stays possible. */

@@ -5,6 +5,7 @@ import { type AdmissionSubject, admitted } from "./admission.ts";
 import type { ApiContext } from "./context.ts";
 import { badRequest } from "./errors.ts";
 import { type JsonObject, textAt } from "./json.ts";
+import { assertKind } from "./new-object.ts";
 import type { GroupVersionKind, Subresource } from "./types.ts";
 
 /** What is posted to `pods/binding`. */
@@ -26,24 +27,11 @@ export const subresourceFacts: Readonly<
 };
 
 /** A body with its version and kind filled in; throws 400 when it is of another kind or about another object. */
-export function subresourceBody(
-  { group, version, kind }: GroupVersionKind,
-  name: string,
-  body: JsonObject,
-): JsonObject {
-  const apiVersion = group === "" ? version : `${group}/${version}`;
-  const given = { apiVersion: textAt(body, "apiVersion"), kind: textAt(body, "kind") };
-  if (given.kind !== "" && given.kind !== kind) {
-    throw badRequest(`${given.kind} in the data does not match the expected kind ${kind}`);
-  }
-  if (given.apiVersion !== "" && given.apiVersion !== apiVersion) {
-    throw badRequest(
-      `the API version in the data (${given.apiVersion}) does not match the expected API version (${apiVersion})`,
-    );
-  }
+export function subresourceBody(wanted: GroupVersionKind, name: string, body: JsonObject): JsonObject {
+  const whole = assertKind(wanted, body);
   const own = textAt(body, "metadata", "name");
-  if (own !== "" && own !== name) throw badRequest(`name in URL does not match name in ${kind} object`);
-  return { ...body, apiVersion, kind };
+  if (own !== "" && own !== name) throw badRequest(`name in URL does not match name in ${wanted.kind} object`);
+  return whole;
 }
 
 /** The body as webhooks leave it; throws their refusal. */

@@ -6,33 +6,19 @@ import type { Collection, Version } from "./collection.ts";
 import type { ApiContext } from "./context.ts";
 import { badRequest } from "./errors.ts";
 import { assertReached, parseRevision } from "./list.ts";
-import { chooseForm } from "./negotiation.ts";
-import type { ResourcePath } from "./paths.ts";
 import { collectionKey } from "./registry.ts";
-import { rendererFor } from "./render.ts";
+import { type FormRequest, requestedRenderer } from "./render.ts";
 import type { Selection } from "./selectors.ts";
 import type { WatchOptions } from "./watch.ts";
 
 /** How long a watch lasts when the client does not say: between one and two of these, so that not all end together. */
 const minTimeoutMs = 30 * 60 * 1000;
 
-export interface WatchRequest {
-  readonly path: ResourcePath;
-  readonly query: URLSearchParams;
-  readonly accept: string;
-}
-
 /** The watch a request asks for; throws 400 for parameters that do not fit, 504 for a revision yet to come. */
-export function watchAnswer(context: ApiContext, request: WatchRequest, selection: Selection): Answer {
-  const { query, path, accept } = request;
+export function watchAnswer(context: ApiContext, request: FormRequest, selection: Selection): Answer {
+  const { query, path } = request;
   const collection = context.store.collection(collectionKey(path.type));
-  const included = query.get("includeObject");
-  const renderer = rendererFor({
-    type: path.type,
-    form: chooseForm(accept),
-    rowObject: included === "None" || included === "Object" ? included : "Metadata",
-    nowMs: () => context.clock.now(),
-  });
+  const renderer = requestedRenderer(context, request);
   const bookmarks = query.get("allowWatchBookmarks") === "true";
   const start = startOf(context, { collection, selection, query, bookmarks });
   const options: WatchOptions = { type: path.type, collection, selection, renderer, bookmarks, ...start };

@@ -9,7 +9,7 @@ import type { AdmissionSubject } from "./admission.ts";
 import { bodyLimitBytes, parseBody } from "./body.ts";
 import type { ApiContext } from "./context.ts";
 import { ApiError, badRequest, internalError } from "./errors.ts";
-import { isObject, type Json, type JsonObject, listAt, numberAt, objectAt, textAt } from "./json.ts";
+import { isObject, type Json, type JsonObject, listAt, numberAt, objectAt, parsedJson, textAt } from "./json.ts";
 import { jsonPatch } from "./json-patch.ts";
 import { isLoopback } from "./webhook-faults.ts";
 import type { Webhook } from "./webhooks.ts";
@@ -158,7 +158,8 @@ async function post({ spec }: Webhook, review: Json): Promise<Json> {
         response.on("error", reject);
         response.on("end", () => {
           const body = Buffer.concat(chunks).toString("utf8");
-          if (response.statusCode === 200) resolve(readJson(body));
+          // What is not JSON reads as null, which is no review.
+          if (response.statusCode === 200) resolve(parsedJson(body) ?? null);
           else reject(new Error(`an error on the server: status ${response.statusCode}: ${body.slice(0, 200)}`));
         });
       });
@@ -168,15 +169,5 @@ async function post({ spec }: Webhook, review: Json): Promise<Json> {
   } catch (error) {
     const isLate = error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
     throw new Error(`Post "${url.href}": ${isLate ? "context deadline exceeded" : errorText(error)}`, { cause: error });
-  }
-}
-
-/** Not JSON reads as null, which is no review. */
-function readJson(text: string): Json {
-  try {
-    const value: Json = JSON.parse(text);
-    return value;
-  } catch {
-    return null;
   }
 }

@@ -113,7 +113,7 @@ const percentRule =
   "validation is '[0-9]+%')";
 
 /** The faults of a number that may be a percentage. */
-export function shareFaults(share: Json | undefined, field: string): readonly Cause[] {
+function shareFaults(share: Json | undefined, field: string): readonly Cause[] {
   if (share !== undefined && typeof share !== "string" && !Number.isInteger(share)) {
     return [invalidValue(field, share, "must be a whole number or a percentage")];
   }

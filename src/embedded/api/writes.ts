@@ -163,7 +163,7 @@ export function updateObject(
 }
 
 /** An object in the version it is asked for; versions of a custom type differ in name only. */
-export function servedAs(type: ApiType, object: JsonObject): JsonObject {
+function servedAs(type: ApiType, object: JsonObject): JsonObject {
   const apiVersion = apiVersionOf(type);
   return object["apiVersion"] === apiVersion ? object : { ...object, apiVersion };
 }
