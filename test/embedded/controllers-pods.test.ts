@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { formatIndexes, parseIndexes } from "../../src/embedded/controllers/index-set.ts";
+import { planJob } from "../../src/embedded/controllers/job.ts";
 import { backOffMs } from "../../src/embedded/controllers/job-pods.ts";
 import { claim } from "../../src/embedded/controllers/owners.ts";
 import { podsToDelete } from "../../src/embedded/controllers/rank.ts";
 import { creationPauseMs } from "../../src/embedded/controllers/replica-set.ts";
+import type { Job } from "../../src/embedded/controllers/types.ts";
 import { parseLabelSelector } from "../../src/kube/index.ts";
 import { nowMs, type PodOptions, podOf, setOf } from "./controllers-support.ts";
 
@@ -85,11 +87,24 @@ suite("completion indexes", () => {
     test(`are written as "${text}" and read again`, () => {
       assert.equal(formatIndexes(indexes), text);
       assert.deepEqual(
-        [...parseIndexes(text)],
+        [...parseIndexes(text, 10)],
         indexes.toSorted((a, b) => a - b),
       );
     });
   }
+});
+
+test("only the indexes that are needed are looked at, however many there are", () => {
+  const spec = {
+    completionMode: "Indexed" as const,
+    completions: 1_000_000_000,
+    parallelism: 2,
+    template: { spec: { containers: [], restartPolicy: "Never" as const } },
+  };
+  const metadata = { name: "work", namespace: "default", uid: "work", generation: 1 };
+  const job: Job = { apiVersion: "batch/v1", kind: "Job", metadata, spec };
+  assert.deepEqual(planJob({ job, pods: [], nowMs }).create, [0, 1]);
+  assert.deepEqual([...parseIndexes("1,3-4000000000", 5)], [1, 3, 4]);
 });
 
 suite("an owner takes in what it selects and lets go what it does not", () => {

@@ -2,13 +2,14 @@
  * Sets of completion indexes as a job's status writes them: `0,2-4` (kubernetes, pkg/controller/job/indexed_job_utils.go).
  */
 
-/** Reads the notation; what cannot be read is left out. */
-export function parseIndexes(text: string | undefined): ReadonlySet<number> {
+/** Reads the notation; what cannot be read is left out, and so are indexes that are not below `below`. */
+export function parseIndexes(text: string | undefined, below: number): ReadonlySet<number> {
   const indexes = new Set<number>();
   for (const part of (text ?? "").split(",")) {
     const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? [];
     if (first === undefined) continue;
-    for (let index = Number(first); index <= Number(last); index += 1) indexes.add(index);
+    const end = Math.min(Number(last) + 1, below);
+    for (let index = Number(first); index < end; index += 1) indexes.add(index);
   }
   return indexes;
 }

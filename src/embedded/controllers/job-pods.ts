@@ -63,8 +63,12 @@ export function indexOf({ metadata }: Pod): number | undefined {
 /** The indexes that need no pod any more. */
 export function completedIndexes(job: Job, succeeded: readonly Pod[]): ReadonlySet<number> {
   const { completions = 0 } = job.spec;
-  const all = [...parseIndexes(job.status?.completedIndexes), ...succeeded.map((pod) => indexOf(pod) ?? completions)];
-  return new Set(all.filter((index) => index < completions));
+  const indexes = new Set(parseIndexes(job.status?.completedIndexes, completions));
+  for (const pod of succeeded) {
+    const index = indexOf(pod) ?? completions;
+    if (index < completions) indexes.add(index);
+  }
+  return indexes;
 }
 
 /** The rule of the job's failure policy that fits a failed pod, and what it says about it. */

@@ -166,8 +166,12 @@ function newIndexes({ job, sorted, books }: Scene, count: number): readonly (num
   if (books.indexes === undefined) return Array.from({ length: count }, () => undefined);
   const waiting = replacesOnlyFailed(job) ? sorted.terminating : [];
   const taken = new Set([...books.indexes, ...[...sorted.active, ...waiting].map((pod) => indexOf(pod))]);
-  const all = Array.from({ length: job.spec.completions ?? 0 }, (_, index) => index);
-  return all.filter((index) => !taken.has(index)).slice(0, count);
+  const { completions = 0 } = job.spec;
+  const fresh: number[] = [];
+  for (let index = 0; index < completions && fresh.length < count; index += 1) {
+    if (!taken.has(index)) fresh.push(index);
+  }
+  return fresh;
 }
 
 function deadlineInMs({ spec, status }: Job, nowMs: number): number | undefined {
