@@ -64,6 +64,18 @@ test("a key that waits for a time leaves the queue idle and is served then", asy
   await stop();
 });
 
+test("a key whose time comes within 50 ms of its service is served when they are over", async () => {
+  let isFirst = true;
+  const { clock, queue, times, stop } = queueOf(() => {
+    if (isFirst) queue.addAfter("a", 1);
+    isFirst = false;
+  });
+  queue.add("a");
+  await pass(clock, 100);
+  assert.deepEqual(times("a"), [0, 50]);
+  await stop();
+});
+
 test("what fails is tried again after longer and longer waits, which are no work", async () => {
   const { clock, queue, times, stop } = queueOf(() => {
     throw new KubeError("quota", { status: 403, reason: "Forbidden" });

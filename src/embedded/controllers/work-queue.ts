@@ -74,7 +74,12 @@ export class WorkQueue {
       if (nowMs - atMs < intervalMs) break;
       this.#served.delete(key);
     }
-    for (const [key, atMs] of this.#later) if (atMs <= nowMs) this.add(key);
+    for (const [key, atMs] of this.#later) {
+      if (atMs > nowMs) continue;
+      // What is over must not be waited for while the interval is not.
+      this.#later.delete(key);
+      this.add(key);
+    }
     for (const [key, atMs] of this.#due) if (atMs <= nowMs) return key;
     return undefined;
   }
