@@ -17,6 +17,7 @@ import {
 } from "../../kube/index.ts";
 import { EventQueue } from "../kubelet/event-queue.ts";
 import { nodeLeaseNamespace } from "../kubelet/node-lease.ts";
+import { timestamp } from "../kubelet/pod-status.ts";
 import { stayMs } from "./eviction.ts";
 import { silentConditions, wantedTaints } from "./node-state.ts";
 import { monitorEveryMs, NodeWatch } from "./node-watch.ts";
@@ -56,6 +57,8 @@ export class NodeLifecycle {
   readonly #ending = new AbortController();
   /** Pods that have to go if their node stays tainted, by UID. */
   #staying: ReadonlyMap<string, Staying> = new Map();
+  /** Nodes that were given up and whose pods are not all marked; each look that finds them silent tries again. */
+  readonly #unmarked = new Set<string>();
   #running: Promise<unknown> | undefined;
   /** Whether a node has changed that was not looked at since. */
   #due = true;
@@ -130,24 +133,34 @@ export class NodeLifecycle {
     this.#nextMonitorMs = nowMs + monitorEveryMs;
     const nodes = this.#nodes.items();
     const silent = this.#watch.look(nodes, items, nowMs);
+    const names = new Set(nodes.map((one) => one.metadata.name));
+    for (const name of this.#unmarked) if (!names.has(name)) this.#unmarked.delete(name);
     for (const node of nodes) if (silent.has(node.metadata.name)) await this.#giveUp(node);
   }
 
   async #giveUp(node: Node): Promise<void> {
     const { name, resourceVersion } = node.metadata;
-    const conditions = silentConditions(node, this.#now());
-    if (conditions === undefined) return;
-    const patch = { metadata: { resourceVersion }, status: { conditions } };
-    if (!(await this.#patchNode(name, patch, "status"))) return;
-    this.#events.tell(node, "Normal", ["NodeNotReady", `Node ${name} status is now: NodeNotReady`]);
-    for (const pod of await this.#podsOn(name)) await this.#markNotReady(pod);
+    const conditions = silentConditions(node, timestamp(this.#clock.now()));
+    if (conditions !== undefined) {
+      const patch = { metadata: { resourceVersion }, status: { conditions } };
+      if (!(await this.#patchNode(name, patch, "status"))) return;
+      this.#unmarked.add(name);
+      this.#events.tell(node, "Normal", ["NodeNotReady", `Node ${name} status is now: NodeNotReady`]);
+    }
+    if (!this.#unmarked.has(name)) return;
+    let areAllMarked = true;
+    for (const pod of await this.#podsOn(name)) areAllMarked = (await this.#markNotReady(pod)) && areAllMarked;
+    if (areAllMarked) this.#unmarked.delete(name);
   }
 
-  /** A pod of a silent node counts as not ready (pkg/controller/util/node, `MarkPodsNotReady`). */
-  async #markNotReady(pod: Pod): Promise<void> {
+  /**
+   * A pod of a silent node counts as not ready (pkg/controller/util/node, `MarkPodsNotReady`). False when it could not be
+   * written, which keeps nobody from the next pod.
+   */
+  async #markNotReady(pod: Pod): Promise<boolean> {
     const conditions = pod.status?.conditions ?? [];
-    if (!conditions.some((one) => one.type === "Ready" && one.status === "True")) return;
-    const lastTransitionTime = this.#now();
+    if (!conditions.some((one) => one.type === "Ready" && one.status === "True")) return true;
+    const lastTransitionTime = timestamp(this.#clock.now());
     const changed = conditions.map((one) =>
       one.type === "Ready" ? { ...one, status: "False", lastTransitionTime } : one,
     );
@@ -156,12 +169,16 @@ export class NodeLifecycle {
       await this.#api.mergePatch(resources.pods, pod.metadata, body, { subresource: "status" });
       this.#events.tell(pod, "Warning", ["NodeNotReady", "Node is not ready"]);
     } catch (error) {
-      if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
+      if (!hasStatus(error, 404) && !hasStatus(error, 409)) {
+        this.#log.warn({ pod: pod.metadata.name, problem: errorText(error) }, "pod not marked not ready");
+        return false;
+      }
     }
+    return true;
   }
 
   async #taint(node: Node): Promise<void> {
-    const taints = wantedTaints(node, this.#now());
+    const taints = wantedTaints(node, timestamp(this.#clock.now()));
     if (taints === undefined) return;
     const { name, resourceVersion } = node.metadata;
     await this.#patchNode(name, { metadata: { resourceVersion }, spec: { taints } });
@@ -208,14 +225,14 @@ export class NodeLifecycle {
 
   /** As kube-controller-manager does, the pod first says why it goes (`DisruptionTarget`). */
   async #deletePod(pod: Pod): Promise<void> {
-    const { uid, resourceVersion } = pod.metadata;
+    const { uid = "", resourceVersion } = pod.metadata;
     const others = (pod.status?.conditions ?? []).filter((one) => one.type !== "DisruptionTarget");
-    const conditions = [...others, { ...deletionCondition, lastTransitionTime: this.#now() }];
+    const conditions = [...others, { ...deletionCondition, lastTransitionTime: timestamp(this.#clock.now()) }];
     const body = { metadata: { uid, resourceVersion }, status: { conditions } };
     try {
       await this.#api.mergePatch(resources.pods, pod.metadata, body, { subresource: "status" });
       this.#tellEviction(pod, "Marking for deletion");
-      await this.#api.delete(resources.pods, pod.metadata);
+      await this.#api.delete(resources.pods, pod.metadata, { preconditions: { uid } });
     } catch (error) {
       this.#retry ||= hasStatus(error, 409);
       if (!hasStatus(error, 404) && !hasStatus(error, 409)) throw error;
@@ -242,11 +259,6 @@ export class NodeLifecycle {
     await Promise.race([woken, slept]);
     this.#wake = undefined;
     done.abort();
-  }
-
-  /** A time as the API writes it. */
-  #now(): string {
-    return new Date(this.#clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
   }
 }
 
