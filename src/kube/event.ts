@@ -29,7 +29,11 @@ export type EventApi = Pick<KubeApi, "create" | "get" | "update">;
  * The name is made from what is told, so that repetition finds the first event again even after a restart; client-go
  * keeps the names in memory instead. The window of repetition is thus the server's: it drops events after an hour.
  */
-export async function recordEvent(api: EventApi, input: EventInput, clock: Clock = systemClock): Promise<void> {
+export async function recordEvent(
+  api: EventApi,
+  input: EventInput,
+  clock: Pick<Clock, "now"> = systemClock,
+): Promise<void> {
   const now = timestamp(clock);
   const event = newEvent(input, now);
   const ref = { namespace: event.metadata.namespace, name: event.metadata.name };
@@ -82,6 +86,6 @@ function newEvent(input: EventInput, now: string): KubeEvent {
 }
 
 /** The API's times have whole seconds. */
-function timestamp(clock: Clock): string {
+function timestamp(clock: Pick<Clock, "now">): string {
   return new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLogger, VirtualClock } from "../../src/base/index.ts";
 import { EventQueue } from "../../src/embedded/kubelet/event-queue.ts";
-import { type EventApi, KubeError, type Node } from "../../src/kube/index.ts";
+import { type EventApi, KubeError, type KubeEvent, type Node, resources } from "../../src/kube/index.ts";
 import { until } from "../support/until.ts";
 import { MemoryApi } from "./support/memory-api.ts";
 
@@ -44,6 +44,19 @@ test("events wait for a server that is away, and come in order", async () => {
     return !queue.busy;
   });
   assert.deepEqual(api.events("node-a"), ["First: one", "Second: two"]);
+});
+
+test("an event bears the time at which it happened", async () => {
+  const api = new MemoryApi();
+  const { queue, clock, state } = queueOver(api);
+  state.failure = away;
+  queue.tell(about, "Normal", ["First", "one"]);
+  await until("it waits", () => clock.waiting === 1);
+  state.failure = undefined;
+  await clock.advance(60_000);
+  await until("it is told", () => !queue.busy);
+  const [event] = (await api.list<KubeEvent>(resources.events)).items;
+  assert.deepEqual([event?.firstTimestamp, event?.lastTimestamp], ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20Z"]);
 });
 
 test("an event that the server refuses is not tried again and holds up nobody", async () => {

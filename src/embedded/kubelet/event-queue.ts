@@ -41,17 +41,18 @@ export class EventQueue {
     return this.#waiting > 0;
   }
 
-  /** Queues an event about `object`. */
+  /** Queues an event about `object`, which happens now, whenever it gets written. */
   tell(
     object: KubeObject,
     type: KubeEvent["type"],
     [reason, message]: readonly [reason: string, message: string],
   ): void {
-    const { log, component, host } = this.#options;
+    const { clock, log, component, host } = this.#options;
+    const toldMs = clock.now();
     const place = host === undefined ? {} : { host };
     this.#waiting += 1;
     this.#last = this.#last
-      .then(() => this.#write({ object, type, reason, message, component, ...place }))
+      .then(() => this.#write({ object, type, reason, message, component, ...place }, toldMs))
       .catch((error: unknown) =>
         log.warn({ reason, about: object.metadata.name, problem: errorText(error) }, "event not written"),
       )
@@ -66,12 +67,12 @@ export class EventQueue {
     await this.#last;
   }
 
-  async #write(event: EventInput): Promise<void> {
+  async #write(event: EventInput, toldMs: number): Promise<void> {
     const { api, clock } = this.#options;
     const { signal } = this.#ending;
     for (let left = TRIES - 1; ; left -= 1) {
       try {
-        await recordEvent(api, event, clock);
+        await recordEvent(api, event, { now: () => toldMs });
         return;
       } catch (error) {
         if (left === 0 || signal.aborted || !isOutOfReach(error)) throw error;
