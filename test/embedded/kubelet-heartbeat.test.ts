@@ -81,6 +81,18 @@ test("the status is written every five minutes though nothing has changed, and t
   assert.equal(api.node("node-a")?.status?.conditions?.find((one) => one.type === "Ready")?.lastTransitionTime, before);
 });
 
+test("a condition that others have set outlives the next heartbeat", async () => {
+  const { api, clock } = await started();
+  const before = heartbeat(api.node("node-a"));
+  const conditions = [...(api.node("node-a")?.status?.conditions ?? []), { type: "GpuHealthy", status: "True" }];
+  const patch = { status: { conditions } };
+  await api.mergePatch(resources.nodes, { name: "node-a" }, patch, { subresource: "status" });
+  await clock.advance(301_000);
+  await until("it is written", () => heartbeat(api.node("node-a")) !== before);
+  const types = api.node("node-a")?.status?.conditions?.map((one) => one.type);
+  assert.ok(types?.includes("GpuHealthy"), types?.join());
+});
+
 test("a kubelet that comes back to a node that was given up makes it ready and says so", async () => {
   const { node, api } = await started();
   const conditions = (api.node("node-a")?.status?.conditions ?? []).map((one) => ({ ...one, status: "Unknown" }));

@@ -123,19 +123,16 @@ export class NodeWriter {
     tell(node, "Warning", ["Rebooted", `Node ${machine.name} has been rebooted, boot id: ${bootId}`]);
   }
 
-  async #write(node: Node): Promise<void> {
+  async #write(known: Node): Promise<void> {
     const { api, machine, bootId, clock, counts, resetOthers } = this.#options;
     const facts = { machine, bootId, counts: counts(), resetOthers: this.#first && resetOthers(), nowMs: clock.now() };
-    const status = nodeStatus(node, facts);
-    const patch = Object.fromEntries(
-      Object.entries(status).filter(
-        ([key, value]) =>
-          !isDeepStrictEqual(value, Object.entries(node.status ?? {}).find(([one]) => one === key)?.[1]),
-      ),
-    );
-    if (Object.keys(patch).length > 0 || facts.nowMs >= this.#reportedAtMs + reportEveryMs) {
+    const isDue = facts.nowMs >= this.#reportedAtMs + reportEveryMs;
+    if (isDue || Object.keys(changes(known, nodeStatus(known, facts))).length > 0) {
+      // The patch replaces the conditions as a whole, so those that others have set since must be among them.
+      const node = await this.refresh();
+      const status = nodeStatus(node, facts);
       const conditions = withHeartbeat(status.conditions ?? [], facts.nowMs);
-      const body = { status: { ...patch, conditions } };
+      const body = { status: { ...changes(node, status), conditions } };
       this.#node = await api.mergePatch<Node>(resources.nodes, { name: machine.name }, body, { subresource: "status" });
       this.#reportedAtMs = facts.nowMs;
       this.#tellReady(node);
@@ -165,4 +162,12 @@ export class NodeWriter {
     this.#wake = undefined;
     done.abort();
   }
+}
+
+/** The fields of `status` that the node does not have so. */
+function changes(node: Node, status: NonNullable<Node["status"]>): Readonly<Record<string, unknown>> {
+  const before = new Map<string, unknown>(Object.entries(node.status ?? {}));
+  return Object.fromEntries(
+    Object.entries(status).filter(([key, value]) => !isDeepStrictEqual(value, before.get(key))),
+  );
 }
