@@ -31,10 +31,11 @@ function conditionOf({ status }: Workload, type: string): Condition | undefined 
 function podsNotMade(workload: Workload): Finding | undefined {
   const failure = conditionOf(workload, "ReplicaFailure");
   if (failure?.status !== "True") return undefined;
-  const { kind, metadata } = workload;
+  const { kind } = workload;
+  const { name, namespace = "default" } = workload.metadata;
   const { reason = "", message = "" } = failure;
-  return finding("pods-not-made", subjectOf(workload), `pods of ${kind} ${metadata.name} were refused: ${message}`, {
-    remedy: `correct what is refused; the controller tries again. kubectl describe ${kind.toLowerCase()} ${metadata.name} tells when`,
+  return finding("pods-not-made", subjectOf(workload), `pods of ${kind} ${name} were refused: ${message}`, {
+    remedy: `correct what is refused; the controller tries again. kubectl describe -n ${namespace} ${kind.toLowerCase()} ${name} tells when`,
     evidence: { reason },
   });
 }

@@ -18,7 +18,9 @@ const rows = [
   {
     name: "refused pods are told with the server's words",
     given: [workload("Deployment", [late, failure])],
-    want: [/^ml\/web: warning pods-not-made: pods of Deployment web were refused: no quota; correct what is refused/],
+    want: [
+      /^ml\/web: warning pods-not-made: pods of Deployment web were refused: no quota; correct what is refused.* kubectl describe -n ml deployment web tells when$/,
+    ],
   },
   {
     name: "what a deployment's set could not do is told of the deployment alone",
