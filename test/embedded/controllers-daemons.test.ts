@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Node, resources } from "../../src/kube/index.ts";
 import { until } from "../support/until.ts";
-import { setSpec, template, withRig } from "./controllers-rig.ts";
+import { namespace, setSpec, template, withRig } from "./controllers-rig.ts";
 
 test("a daemon set follows the nodes: new ones, taints, and those that go", async (t) => {
   await withRig(t, async (rig) => {
@@ -56,6 +56,27 @@ test("daemons are replaced one node after the other, and with OnDelete only when
     assert.equal(await updated(), 1);
     const revisions = { ...resources.daemonSets, plural: "controllerrevisions", kind: "ControllerRevision" };
     assert.equal((await rig.client.list(revisions)).items.length, 3);
+  });
+});
+
+test("a daemon set that is made anew takes over the history that the old one left", async (t) => {
+  await withRig(t, async (rig) => {
+    const revisions = { ...resources.daemonSets, plural: "controllerrevisions", kind: "ControllerRevision" };
+    rig.start();
+    const spec = { selector: { matchLabels: { app: "agent" } }, template: template({ app: "agent" }) };
+    await rig.apply("apps/v1", "DaemonSet", "agent", spec);
+    await rig.client.delete(resources.daemonSets, { namespace, name: "agent" }, { propagationPolicy: "Orphan" });
+    await rig.rest();
+    const [orphan] = (await rig.client.list(revisions)).items;
+    assert.ok(orphan);
+    assert.deepEqual(orphan.metadata.ownerReferences ?? [], []);
+    await rig.apply("apps/v1", "DaemonSet", "agent", spec);
+    const { uid } = (await rig.get("DaemonSet", "agent")).metadata;
+    const { items } = await rig.client.list(revisions);
+    assert.deepEqual(
+      items.map(({ metadata }) => [metadata.name, metadata.ownerReferences?.map((one) => one.uid)]),
+      [[orphan.metadata.name, [uid]]],
+    );
   });
 });
 

@@ -1,12 +1,20 @@
 /**
  * Keeps one pod of each daemon set on every node that it belongs on.
  */
-import { type CacheChange, hasStatus, type Node, type Pod, parseLabelSelector, resources } from "../../kube/index.ts";
+import {
+  type CacheChange,
+  hasStatus,
+  type KubeObject,
+  type Node,
+  type Pod,
+  parseLabelSelector,
+  resources,
+} from "../../kube/index.ts";
 import { controllerRevisions, inNamespace } from "./caches.ts";
 import { type HistoryPlan, planHistory } from "./daemon-history.ts";
 import { daemonPod, nodeOf, revisionLabel } from "./daemon-pod.ts";
 import { planDaemonSet } from "./daemon-set.ts";
-import { claim, isControlledBy, selecting } from "./owners.ts";
+import { claim, selecting } from "./owners.ts";
 import { carryOutClaim, createPods, deletePods } from "./pod-control.ts";
 import { nextAvailableInMs } from "./pod-state.ts";
 import { meaningOf } from "./same.ts";
@@ -30,8 +38,9 @@ export class DaemonSetController implements Controller {
     const worker = new Worker(context, "daemonset-controller", (key) => this.#serve(key));
     const { daemonSets, pods, nodes, revisions } = context.caches;
     worker.follow(daemonSets);
-    worker.followOwned(pods, "DaemonSet", (pod) => selecting(inNamespace(daemonSets, pod.metadata.namespace), pod));
-    worker.followOwned(revisions, "DaemonSet", () => []);
+    const takers = (one: KubeObject) => selecting(inNamespace(daemonSets, one.metadata.namespace), one);
+    worker.followOwned(pods, "DaemonSet", takers);
+    worker.followOwned(revisions, "DaemonSet", takers);
     nodes.onChange((change) => {
       const sets = daemonSets.items();
       if (sets.length > 0 && mattersToDaemons(change)) for (const set of sets) worker.queue.add(keyOf(set));
@@ -54,8 +63,11 @@ export class DaemonSetController implements Controller {
     const { namespace } = set.metadata;
     const found = claim(set, parseLabelSelector(set.spec.selector), inNamespace(caches.pods, namespace));
     if (await carryOutClaim(this.#worker, set, found, { type: resources.pods, cache: caches.pods })) return;
+    const past = claim(set, parseLabelSelector(set.spec.selector), inNamespace(caches.revisions, namespace));
+    const collection = { type: controllerRevisions, cache: caches.revisions };
+    if (await carryOutClaim(this.#worker, set, past, collection)) return;
     const pods = found.owned;
-    const revisions = inNamespace(caches.revisions, namespace).filter((one) => isControlledBy(one, set));
+    const revisions = past.owned;
     const live = new Set(pods.map((pod) => pod.metadata.labels?.[revisionLabel] ?? ""));
     const history = planHistory(set, revisions, live);
     if (set.metadata.deletionTimestamp === undefined) await this.#carryOutHistory(key, history);
@@ -88,6 +100,10 @@ export class DaemonSetController implements Controller {
 
   /** Those of the pods that ended whose node has waited long enough: the first at once, then ever longer. */
   #replaceable(set: DaemonSet, ended: readonly Pod[], nowMs: number): readonly Pod[] {
+    // A long time without failures clears the count.
+    for (const [key, { untilMs }] of this.#pauses) {
+      if (nowMs - untilMs > pauseMs.longest) this.#pauses.delete(key);
+    }
     return ended.filter((pod) => {
       const node = nodeOf(pod) ?? "";
       const key = `${set.metadata.uid} ${node}`;
@@ -96,8 +112,7 @@ export class DaemonSetController implements Controller {
         this.#worker.queue.addAfter(keyOf(set), untilMs - nowMs);
         return false;
       }
-      // A long time without failures clears the count.
-      const count = nowMs - untilMs > pauseMs.longest ? 1 : failures + 1;
+      const count = failures + 1;
       const waitMs = Math.min(pauseMs.longest, pauseMs.first * 2 ** (count - 1));
       this.#pauses.set(key, { failures: count, untilMs: nowMs + waitMs });
       const name = `${pod.metadata.namespace}/${pod.metadata.name}`;

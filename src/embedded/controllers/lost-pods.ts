@@ -23,8 +23,10 @@ export class LostPodsController implements Controller {
     });
     pods.onChange(({ type, object }) => {
       const { nodeName = "" } = object.spec;
-      const isLost = type !== "deleted" && nodeName !== "" && nodes.get(undefined, nodeName) === undefined;
-      if (isLost) worker.queue.add(keyIn(undefined, nodeName));
+      const key = keyIn(undefined, nodeName);
+      const isLost = nodeName !== "" && nodes.get(undefined, nodeName) === undefined;
+      // The last pod that goes ends the node's time.
+      if (type === "deleted" ? this.#missingSinceMs.has(key) : isLost) worker.queue.add(key);
     });
     this.#worker = worker;
   }
