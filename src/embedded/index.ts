@@ -11,6 +11,7 @@ export {
   startApiServer,
 } from "./api/server.ts";
 export type { KeptState } from "./api/store.ts";
+export { humanDuration } from "./api/table.ts";
 export { Controllers, type ControllersOptions } from "./controllers/controllers.ts";
 export { logReader } from "./kubelet/logs.ts";
 export type { WorkloadDriver } from "./kubelet/program.ts";

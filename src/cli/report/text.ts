@@ -37,8 +37,8 @@ export function summaryLine({ nodes, gpus, simulated, phases }: SummaryInput): s
   const number = (phase: string): number => phases.filter((one) => one === phase).length;
   const others = ["Pending", "Succeeded", "Failed", "Unknown"].filter((phase) => number(phase) > 0);
   const parts = others.map((phase) => `${number(phase)} ${phase.toLowerCase()}`);
-  const pods = [`${number("Running")} of ${count(phases.length, "pod")} running`, ...parts].join(", ");
-  return `${count(nodes, "node")}, ${count(gpus, "GPU")}${simulated ? " (simulated)" : ""}; ${pods}.`;
+  const pods = [`${number("Running")} of ${plural(phases.length, "pod")} running`, ...parts].join(", ");
+  return `${plural(nodes, "node")}, ${plural(gpus, "GPU")}${simulated ? " (simulated)" : ""}; ${pods}.`;
 }
 
 function gpuTable(report: Report, options: TextOptions): string {
@@ -150,7 +150,8 @@ export function findingLines(findings: readonly Finding[], paint: Paint = paintF
     .join("\n");
 }
 
-function count(number: number, word: string): string {
+/** `1 slice`, `2 slices`. */
+export function plural(number: number, word: string): string {
   return `${number} ${word}${number === 1 ? "" : "s"}`;
 }
 

@@ -102,6 +102,7 @@ export function parseClusterFacts(body: unknown): ClusterFacts | undefined {
   return { version, pid, stateDir, nodes };
 }
 
+/** Whether a value is an object with fields, neither a list nor null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,6 +4,7 @@
  * (kubectl, pkg/cmd/apply; apimachinery, pkg/util/jsonmergepatch).
  */
 import type { KubeObject } from "../../kube/index.ts";
+import { isRecord } from "./control-protocol.ts";
 
 /** The annotation that kubectl reads and writes. */
 export const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
@@ -65,8 +66,4 @@ function parsedRecord(text: string | undefined): Readonly<Record<string, unknown
   } catch {
     return {};
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
