@@ -9,7 +9,7 @@ import { hashOf, meaningOf } from "./same.ts";
 import type { Deployment, PodTemplate, ReplicaSet } from "./types.ts";
 
 /** Label that tells the pods of one template from those of another. */
-export const hashLabel = "pod-template-hash";
+const hashLabel = "pod-template-hash";
 /** Annotation with the number of a revision, from 1; on the deployment, that of the present one. */
 export const revisionNote = "deployment.kubernetes.io/revision";
 /** Annotation with earlier numbers of a set that came back. */
@@ -38,7 +38,7 @@ function templateMeaning({ metadata, spec }: PodTemplate): string {
 }
 
 /** The hash of the present template; `collisionCount` makes it another one. */
-export function templateHash({ spec, status }: Deployment): string {
+function templateHash({ spec, status }: Deployment): string {
   return hashOf(`${templateMeaning(spec.template)}${status?.collisionCount ?? ""}`);
 }
 

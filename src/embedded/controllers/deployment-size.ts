@@ -113,7 +113,7 @@ export function scaleSets(deployment: Deployment, sets: Sets): readonly Resize[]
 }
 
 /** Whether the set is all that the deployment wants, made for its size and available. */
-export function isSaturated(deployment: Deployment, set: ReplicaSet | undefined): boolean {
+function isSaturated(deployment: Deployment, set: ReplicaSet | undefined): boolean {
   if (set === undefined) return false;
   const wanted = wantedReplicas(deployment);
   return sizeOf(set) === wanted && numberIn(set, desiredReplicas) === wanted && availableOf(set) === wanted;

@@ -26,7 +26,7 @@ export function readySinceMs(pod: Pod): number | undefined {
 }
 
 /** When it is available, or was since, if it stays ready; `undefined` while it is not ready. */
-export function availableAtMs(pod: Pod, minReadySeconds: number): number | undefined {
+function availableAtMs(pod: Pod, minReadySeconds: number): number | undefined {
   if (!isReady(pod)) return undefined;
   if (minReadySeconds === 0) return Number.NEGATIVE_INFINITY;
   const sinceMs = readySinceMs(pod);
