@@ -42,3 +42,21 @@ test("renewed leases and heartbeats are no changes, everything else is", async (
     await api.close();
   }
 });
+
+test("a change that another one brings about is the last", async () => {
+  const api = await startApiServer({ clock: systemClock, log: silentLogger });
+  const client = new KubeClient(api.connection());
+  try {
+    const ref = { namespace: "ending", name: "last" };
+    await client.create(resources.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: "ending" } });
+    const metadata = { ...ref, finalizers: ["example.com/hold"] };
+    await client.create(resources.configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata });
+    await client.delete(resources.namespaces, { name: "ending" });
+    // The namespace goes with the last that is in it.
+    await client.mergePatch(resources.configMaps, ref, { metadata: { finalizers: null } });
+    assert.equal(api.lastChange(), api.resourceVersion());
+  } finally {
+    await client.close();
+    await api.close();
+  }
+});

@@ -209,3 +209,21 @@ test("a watch whose node is quiet outlives a history that has moved on", async (
   assert.deepEqual(replay(stage.clients[0]?.response.text ?? ""), ["q@a"]);
   stage.hub.close();
 });
+
+test("a slow watch is sent the rest of what it began with before it is told that it fell behind", async () => {
+  const stage = new Stage();
+  // Two of them fill what is handed to a connection at once.
+  for (const name of NAMES) stage.write(name, "n".repeat(150_000));
+  stage.open("", false);
+  stage.write("p", "a");
+  stage.context.store.collection(PODS).forget();
+  await stage.finish();
+  const { text = "", writableFinished } = stage.clients[0]?.response ?? {};
+  const lines = text.split("\n").filter(Boolean);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).type),
+    ["ADDED", "ADDED", "ADDED", "ERROR"],
+  );
+  assert.equal(writableFinished, true);
+  stage.hub.close();
+});
