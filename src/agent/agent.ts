@@ -9,34 +9,29 @@ import { join } from "node:path";
 import { type Clock, errorText, type Finding, type Logger } from "../base/index.ts";
 import type { GpuDriver } from "../gpu/index.ts";
 import type { NodeSnapshot } from "../insight/index.ts";
-import type { KubeApi, Node } from "../kube/index.ts";
+import type { KubeApi } from "../kube/index.ts";
 import { DevicePluginHost, PodResourcesClient } from "../kubelet/index.ts";
-import { type Device, offers } from "../sharing/index.ts";
-import { ContainerSide, type ReadHostFiles } from "./container-side.ts";
-import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
+import type { Device } from "../sharing/index.ts";
+import type { ReadHostFiles } from "./container-side.ts";
 import { FeatureLabeller, type FeatureLabelSettings } from "./feature-labels.ts";
 import { NodeHealth } from "./health/node-health.ts";
-import { overHeld, withHeldShares } from "./held-shares.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
-import { LinkScores } from "./links.ts";
 import type { LocalInputs } from "./local-inputs.ts";
 import type { MpsMachine } from "./mps/mps-machine.ts";
 import { NodeMps } from "./mps/node-mps.ts";
 import { NodeWriter } from "./node-writer.ts";
 import { Offering } from "./offering.ts";
-import { Repartition } from "./repartition.ts";
 import type { AgentCounts, AgentStatus } from "./status.ts";
 import { Trigger } from "./trigger.ts";
-import { kubeletBehind, turnBroken } from "./turn-findings.ts";
-import { earlier, migState, noTurn, type PluginConfigInForce, type TurnResult } from "./turn-result.ts";
+import { Turn } from "./turn.ts";
+import { RETRY_MS } from "./turn-result.ts";
 import { UntoldEvents } from "./untold-events.ts";
 
 /** The longest time between two turns, so that a change made behind the agent's back is noticed. */
 const TURN_EVERY_MS = 5_000;
 /** The shortest, so that a burst of changes costs one turn. */
 const TURN_PAUSE_MS = 20;
-const RETRY_MS = 1_000;
 
 export interface NodeAgentOptions {
   readonly node: string;
@@ -74,30 +69,25 @@ export class NodeAgent {
   readonly #podResources: PodResourcesClient;
   readonly #holders: HolderBook;
   readonly #offering: Offering;
-  readonly #containers: ContainerSide;
-  readonly #repartition: Repartition;
   readonly #health: NodeHealth;
   readonly #mps: NodeMps;
-  readonly #links: LinkScores;
   readonly #writer: NodeWriter;
   readonly #labeller: FeatureLabeller;
   readonly #events: UntoldEvents;
+  readonly #turn: Turn;
   readonly #trigger: Trigger;
   readonly #ending = new AbortController();
   /** Fires when the last turn is over: a change that is taken back must still learn who holds what. */
   readonly #ended = new AbortController();
   #running: Promise<void> | undefined;
   #busy = true;
-  #lastGood: LastGood | undefined;
-  #turn = noTurn;
   #turnSinceMs: number | undefined;
   #lastTurnMs: number | undefined;
   #turns = 0;
   #brokenTurns = 0;
-  #configChanges = 0;
 
   constructor(options: NodeAgentOptions) {
-    const { node, driver, api, kubeletRoot, clock, log, cdiDirectory, configNamespace } = options;
+    const { node, driver, api, kubeletRoot, clock, log, configNamespace } = options;
     this.#options = options;
     this.#trigger = new Trigger(clock);
     this.#inputs = new AgentInputs({ node, api, clock, log, configNamespace, onChange: () => this.wake() });
@@ -129,7 +119,6 @@ export class NodeAgent {
       events: this.#events,
       onChange: () => this.#onHealth(),
     });
-    const health = this.#health;
     this.#mps = new NodeMps({
       node,
       machine: options.mps,
@@ -139,8 +128,6 @@ export class NodeAgent {
       events: this.#events,
       onChange: () => this.#onHealth(),
     });
-    this.#containers = new ContainerSide({ node, driver, cdiDirectory, holders, log });
-    this.#links = new LinkScores(driver);
     this.#offering = new Offering({
       host,
       podResources,
@@ -149,17 +136,16 @@ export class NodeAgent {
       isHealthy: (device) => this.#isFit(device),
       randomUuid: randomUUID,
     });
-    this.#repartition = new Repartition({
-      node,
-      driver,
+    this.#turn = new Turn({
+      ...options,
+      inputs: this.#inputs,
       holders,
-      withdrawal: this.#offering,
-      clock,
-      log,
-      illGpu: (gpuUuid) => health.illGpu(gpuUuid),
-      onReset: (gpuUuid) => health.noteReset(gpuUuid),
-      beforeChange: (gpuUuid) => this.#mps.release(gpuUuid),
-      onPlan: (_plan, lines) => this.#tellPlan(lines),
+      health: this.#health,
+      mps: this.#mps,
+      offering: this.#offering,
+      labeller: this.#labeller,
+      writer: this.#writer,
+      events: this.#events,
     });
   }
 
@@ -198,9 +184,9 @@ export class NodeAgent {
     return {
       turnSinceMs: this.#turnSinceMs,
       lastTurnMs: this.#lastTurnMs,
-      ready: health.answers && this.#turn.confirmed,
+      ready: health.answers && this.#turn.result.confirmed,
       driverAnswers: health.answers,
-      pluginConfig: this.#turn.pluginConfig,
+      pluginConfig: this.#turn.result.pluginConfig,
       resources,
       mpsClients: this.#mps.clients(),
       counts: this.#counts(),
@@ -223,7 +209,7 @@ export class NodeAgent {
     const processes = await Promise.all(
       gpus.map(async ({ uuid }) => [uuid, await driver.processes(uuid).catch(() => [])] as const),
     );
-    const { migLabel, migConfig, pluginConfig } = this.#turn;
+    const { migLabel, migConfig, pluginConfig } = this.#turn.result;
     const { offers } = this.#offering;
     const ill = offers.flatMap((offer) => offer.devices.filter((device) => !this.#isFit(device)));
     return {
@@ -250,7 +236,7 @@ export class NodeAgent {
     return {
       turns: this.#turns,
       brokenTurns: this.#brokenTurns,
-      configChanges: this.#configChanges,
+      configChanges: this.#turn.configChanges,
       allocations: this.#offering.allocations,
       registrations: this.#host.registrations,
       xids: this.#health.xids,
@@ -260,7 +246,7 @@ export class NodeAgent {
   #findings(): readonly Finding[] {
     const health = this.#health;
     return [
-      ...this.#turn.findings,
+      ...this.#turn.result.findings,
       ...health.problems(),
       ...health.illnesses(),
       ...this.#mps.findings(),
@@ -278,12 +264,11 @@ export class NodeAgent {
         this.#turnSinceMs = clock.now();
         let waitMs = TURN_EVERY_MS;
         try {
-          this.#turn = await this.#setRight(signal);
-          waitMs = Math.min(waitMs, this.#turn.retryInMs ?? waitMs);
+          await this.#turn.take(signal);
+          waitMs = Math.min(waitMs, this.#turn.result.retryInMs ?? waitMs);
         } catch (error) {
           if (signal.aborted) break;
           log.warn({ node, error: errorText(error) }, "turn broken off");
-          this.#turn = { ...this.#turn, confirmed: false, findings: [turnBroken(node, error)] };
           this.#brokenTurns += 1;
           waitMs = RETRY_MS;
         }
@@ -303,76 +288,6 @@ export class NodeAgent {
     }
   }
 
-  /** One turn: layouts first, then what is offered, then what is told. */
-  async #setRight(signal: AbortSignal): Promise<TurnResult> {
-    const local = await this.#options.readLocal?.();
-    const fromApi = this.#inputs.read();
-    if (fromApi === undefined) return this.#turn;
-    const inputs = local === undefined ? fromApi : { ...fromApi, local };
-    const { node } = this.#options;
-    const health = this.#health;
-    health.noteBoot(inputs.node.status?.nodeInfo?.["bootID"]);
-    const seen = await health.look();
-    if (seen.length === 0 && !health.answers) return this.#withoutDriver(inputs.node);
-    const desired = desiredState(inputs, seen, this.#lastGood);
-    this.#lastGood = desired;
-    health.follow(desired.xidRules);
-    const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
-    const change = await this.#repartition.run(desired.wanted, signal);
-    const gpus = await health.look();
-    const { settings, imex, pluginConfig } = desired;
-    const host = await this.#options.readHostFiles(settings, gpus);
-    const made = offers({ gpus, config: pluginConfig, settings, nodeName: node, migMinors: host.migMinors });
-    const allocations = await this.#holders.allocations().catch(() => this.#holders.latest);
-    const offered = withHeldShares(made.offers, allocations, this.#offering.offers);
-    const side = await this.#containers.prepare({ gpus, offers: offered, settings, imex, host });
-    await this.#mps.follow(offered, settings.mpsRoot);
-    await this.#offering.publish({
-      offers: offered,
-      settings,
-      pairScore: await this.#links.scores(gpus),
-      facts: side.facts,
-      withheld: change.withheld,
-      unusable: side.unusable,
-    });
-    await this.#containers.settle();
-    const labelled = await this.#labeller.update({ node: registered, gpus, desired });
-    const confirmed = await this.#offering.confirmed(signal);
-    const findings = [...desired.findings, ...change.findings, ...made.findings, ...side.findings, ...labelled];
-    findings.push(...overHeld(offered, allocations, node));
-    if (!confirmed) findings.push(kubeletBehind(node));
-    const state = migState(desired.refused, confirmed, change.state);
-    const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
-    await this.#writer.writeState(registered, migConfig?.state);
-    await this.#writer.writeFindings(inputs.node, [...findings, ...health.problems(), ...this.#mps.findings()]);
-    await this.#events.tell();
-    // For the next error: who holds what it concerns.
-    await this.#holders.allocations();
-    return {
-      findings,
-      migLabel: inputs.node.metadata.labels?.[MIG_CONFIG_LABEL],
-      migConfig,
-      pluginConfig: this.#configInForce(desired),
-      confirmed,
-      retryInMs: confirmed && health.answers ? earlier(change.retryInMs, health.nextLookInMs()) : RETRY_MS,
-    };
-  }
-
-  /** The driver has not answered since the agent started: there is nothing to decide upon, and nothing to offer. */
-  async #withoutDriver(registered: Node): Promise<TurnResult> {
-    await this.#writer.writeFindings(registered, this.#health.problems());
-    return { ...this.#turn, findings: [], retryInMs: RETRY_MS };
-  }
-
-  #configInForce({ pluginConfigName: name, pluginConfigHash: hash }: DesiredState): PluginConfigInForce {
-    const before = this.#turn.pluginConfig;
-    if (before !== undefined && before.name === name && before.hash === hash) return before;
-    const { clock, log, node } = this.#options;
-    log.info({ node, config: name, hash }, "config in force");
-    if (before !== undefined) this.#configChanges += 1;
-    return { name, hash, sinceMs: clock.now() };
-  }
-
   /** The kubelet hears of it at once, however long the turn under way may take; the next turn sees to the rest. */
   #onHealth(): void {
     const { log, node } = this.#options;
@@ -381,23 +296,5 @@ export class NodeAgent {
       log.warn({ node, error: errorText(error) }, "devices not reported");
     });
     this.#trigger.set();
-  }
-
-  /**
-   * Takes back what was told of the config before, as soon as there is another one: whoever sets the label and then
-   * waits for success must not find that of the last config. Returns the node as it is then.
-   */
-  async #acknowledge(registered: Node, name: string | undefined): Promise<Node> {
-    if (name === undefined || name === this.#turn.migConfig?.name) return registered;
-    const node = await this.#writer.writeState(registered, "pending");
-    this.#turn = { ...this.#turn, migConfig: { name, state: "pending" } };
-    return node;
-  }
-
-  /** The plan goes into an event as it was made, before anything is done. */
-  #tellPlan(lines: readonly string[]): void {
-    const message = lines.map((line) => line.trim().replaceAll(/\s+/g, " ")).join("; ");
-    this.#events.add("node", { reason: "Repartition", message, severity: "info" });
-    void this.#events.tell();
   }
 }

@@ -5,6 +5,9 @@ import type { Finding } from "../base/index.ts";
 import type { MigConfigState } from "../insight/index.ts";
 import type { RepartitionResult } from "./repartition.ts";
 
+/** How soon a turn is taken again that was broken off or could not do all it was to. */
+export const RETRY_MS = 1_000;
+
 export interface TurnResult {
   /** All but those about the health of driver and GPUs, which a snapshot takes as they are at its moment. */
   readonly findings: readonly Finding[];
