@@ -7,7 +7,14 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { silentLogger, systemClock } from "../../src/base/index.ts";
-import { type ApiServer, KubeletStandIn, Scheduler, startApiServer } from "../../src/embedded/index.ts";
+import {
+  type ApiServer,
+  cdiDirectoryOf,
+  KubeletStandIn,
+  Scheduler,
+  startApiServer,
+  type WorkloadDriver,
+} from "../../src/embedded/index.ts";
 import { modelById, SimulatedDriver } from "../../src/gpu/index.ts";
 import {
   hasStatus,
@@ -19,6 +26,7 @@ import {
   resources,
 } from "../../src/kube/index.ts";
 import { PodResourcesClient } from "../../src/kubelet/index.ts";
+import { cleanUp } from "./clean-up.ts";
 import { temporaryDirectory } from "./temporary.ts";
 import { TrancheProcess } from "./tranche-process.ts";
 import { until } from "./until.ts";
@@ -30,6 +38,8 @@ export const NODE = "node-a";
 export interface AgentMachineOptions {
   /** Catalogue ids; default one A100-80GB. */
   readonly models?: readonly string[];
+  /** Where containers find their GPUs; default simulated ones, the same as the agent's. */
+  readonly driver?: WorkloadDriver;
   /** Written before the kubelet starts. */
   readonly objects?: readonly KubeObject[];
 }
@@ -66,20 +76,22 @@ export class AgentMachine {
     const { models = ["a100-sxm4-80gb"], objects = [] } = options;
     const directory = await temporaryDirectory(t);
     const server = await startApiServer({ clock: systemClock, log: silentLogger });
-    t.after(() => server.close());
+    cleanUp(t, () => server.close());
     const client = new KubeClient(server.connection());
-    t.after(() => client.close());
+    cleanUp(t, () => client.close());
     const scheduler = new Scheduler(client, { clock: systemClock, log: silentLogger });
     scheduler.start();
-    t.after(() => scheduler.stop());
-    const driver = new SimulatedDriver({ seed: SEED, models: models.map((id) => modelById(id) ?? assert.fail(id)) });
+    cleanUp(t, () => scheduler.stop());
+    const driver =
+      options.driver ??
+      new SimulatedDriver({ seed: SEED, models: models.map((id) => modelById(id) ?? assert.fail(id)) });
     const rootDirectory = join(directory, "k");
     await mkdir(rootDirectory);
     const kubelet = new KubeletStandIn({ name: NODE, ordinal: 0, rootDirectory, api: client, driver });
     const machine = new AgentMachine({ t, directory, server, client, kubelet, models });
     for (const object of objects) await machine.create(object);
     await kubelet.start();
-    t.after(() => kubelet.stop());
+    cleanUp(t, () => kubelet.stop());
     await writeFile(machine.kubeconfig, server.kubeconfig());
     return machine;
   }
@@ -109,7 +121,7 @@ export class AgentMachine {
   get options(): readonly string[] {
     return [
       ...this.gpuOptions,
-      ...["--kubelet-root", this.kubeletRoot, "--node-name", NODE, "--cdi-directory", join(this.directory, "cdi")],
+      ...["--kubelet-root", this.kubeletRoot, "--node-name", NODE, "--cdi-directory", cdiDirectoryOf(this.kubeletRoot)],
     ];
   }
 
@@ -192,9 +204,8 @@ export class AgentMachine {
         });
       } catch (error) {
         const { status } = seen ?? {};
-        throw new Error(`it is ${status?.phase}: ${status?.message} ${JSON.stringify(status?.conditions)}`, {
-          cause: error,
-        });
+        const details = JSON.stringify([status?.conditions, status?.containerStatuses]);
+        throw new Error(`it is ${status?.phase}: ${status?.message} ${details}`, { cause: error });
       }
     }
   }

@@ -3,11 +3,12 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { cleanUp } from "./clean-up.ts";
 
 /** A fresh directory that is removed after the test; short, since sockets go below it. */
 export async function temporaryDirectory(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "e2e-"));
-  t.after(() => rm(path, { recursive: true, force: true }));
+  cleanUp(t, () => rm(path, { recursive: true, force: true }));
   return path;
 }
 

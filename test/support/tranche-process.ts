@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { cleanUp } from "./clean-up.ts";
 import { everythingBelow, temporaryDirectory } from "./temporary.ts";
 import { until } from "./until.ts";
 
@@ -53,7 +54,7 @@ export class TrancheProcess {
   /** Starts `tranche ARGS`; what is left of it after the test is killed. */
   static async start(t: TestContext, ...args: readonly string[]): Promise<TrancheProcess> {
     const started = new TrancheProcess(args, await temporaryDirectory(t));
-    t.after(() => started.#kill());
+    cleanUp(t, () => started.#kill());
     return started;
   }
 
@@ -104,12 +105,13 @@ export class TrancheProcess {
     }
   }
 
-  #kill(): void {
+  async #kill(): Promise<void> {
     try {
       process.kill(-this.#pid(), "SIGKILL");
     } catch {
-      // It has ended.
+      return; // It has ended.
     }
+    await this.end();
   }
 
   #pid(): number {
