@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type AlignedRequest, alignedChoice, type ScoreTable } from "../../src/sharing/aligned.ts";
+import { type AlignedRequest, alignedChoice } from "../../src/sharing/aligned.ts";
+import type { ScoreTable } from "../../src/sharing/aligned-division.ts";
 import { slowChoice } from "./division-twin.ts";
 
 /** A table from the links that matter, `0-1=410`; every other pair counts `others`. */
@@ -105,6 +106,16 @@ test("answers as the walk does for sixteen GPUs by eight, where that takes 6435 
   fc.assert(
     fc.property(one, (sixteen) => assert.deepEqual(alignedChoice(sixteen), slowChoice(sixteen))),
     { numRuns: 5 },
+  );
+});
+
+test("answers as the walk does for twelve GPUs that do not divide evenly", () => {
+  const one = request(12, 12).chain(({ scores, required }) =>
+    fc.record({ scores: fc.constant(scores), required: fc.constant(required), size: fc.constantFrom(5, 7, 8) }),
+  );
+  fc.assert(
+    fc.property(one, (twelve) => assert.deepEqual(alignedChoice(twelve), slowChoice(twelve))),
+    { numRuns: 10 },
   );
 });
 
