@@ -18,6 +18,7 @@ const modules: readonly { readonly rows: readonly BenchRow[] }[] = await Promise
   import("./nvml.ts"),
   import("./sharing.ts"),
   import("./kubelet.ts"),
+  import("./calls.ts"),
   import("./api.ts"),
   import("./scheduler.ts"),
   import("./up.ts"),

@@ -1,71 +1,8 @@
 /** Speed of what the kubelet waits for: preferred allocation and Allocate; and of making offers anew. */
 
-import type { Gpu } from "../src/gpu/index.ts";
-import {
-  allocate,
-  type Device,
-  type Offer,
-  offers,
-  preferredAllocation,
-  type SharingSettings,
-} from "../src/sharing/index.ts";
+import { allocate, type Device, preferredAllocation } from "../src/sharing/index.ts";
+import { offerOf, settings } from "./offer.ts";
 import type { BenchResult, BenchRow } from "./row.ts";
-
-const settings: SharingSettings = {
-  migStrategy: "none",
-  deviceListStrategy: ["envvar"],
-  deviceIdStrategy: "uuid",
-  passDeviceSpecs: false,
-  cdiAnnotationPrefix: "cdi.k8s.io/",
-  nvidiaDevRoot: "/",
-  gdrcopyEnabled: false,
-  gdsEnabled: false,
-  mofedEnabled: false,
-  mpsRoot: "",
-  sharedDevicesAllocationPolicy: "distributed",
-};
-
-function gpus(count: number): readonly Gpu[] {
-  return Array.from({ length: count }, (_, index) => ({
-    index,
-    uuid: `GPU-00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
-    name: "Tesla T4",
-    modelId: undefined,
-    minor: index,
-    pci: { busId: "", deviceId: "", vendorId: "", subsystemDeviceId: "", subsystemVendorId: "" },
-    numaNode: 0,
-    memoryMiB: 15360,
-    computeCapability: "7.5",
-    mig: undefined,
-    instances: [],
-    profiles: [],
-  }));
-}
-
-/** What `gpuCount` GPUs offer with `replicas` shares each; 1 leaves them whole. */
-function offerOf(gpuCount: number, replicas: number): Offer {
-  const name = "nvidia.com/gpu";
-  const place = { file: "bench", line: 1, column: 1 };
-  const entry = { name, rename: undefined, devices: { kind: "all" }, replicas, place } as const;
-  const made = offers({
-    gpus: gpus(gpuCount),
-    config: {
-      flags: {},
-      resources: { gpus: [], mig: [] },
-      sharing: {
-        strategy: replicas === 1 ? "none" : "time-slicing",
-        renameByDefault: false,
-        failRequestsGreaterThanOne: false,
-        resources: replicas === 1 ? [] : [entry],
-      },
-    },
-    settings,
-    nodeName: "bench",
-  });
-  const [offer] = made.offers;
-  if (offer === undefined) throw new Error("no offer to measure");
-  return offer;
-}
 
 interface Measurement {
   readonly aimMs: number;
