@@ -503,10 +503,20 @@ export const findingCodes = {
     meaning:
       "Pods hold more shares of a resource than a changed config offers. They run on; no other pod gets a share until enough of them have ended.",
   },
+  "device-held-elsewhere": {
+    severity: "warning",
+    meaning:
+      "Pods hold devices under a resource name under which a changed config does not offer them any more. They run on; each takes the place of a device under the new name until it ends.",
+  },
   "second-agent": {
     severity: "error",
     meaning:
       "Another agent works on the same node, found by its lock in the state directory or the kubelet's plugin directory; two would cut the same GPUs.",
+  },
+  "agent-runs": {
+    severity: "error",
+    meaning:
+      "A command that would change the GPUs of a node found an agent at work there, which gives what is free to pods at any moment; nothing is changed.",
   },
   "no-kubernetes-api": {
     severity: "warning",

@@ -10,6 +10,9 @@ import { connect, createServer, type Server } from "node:net";
 import { dirname } from "node:path";
 import { isErrno } from "../../base/index.ts";
 
+/** In the kubelet's directory of device plugins, where every agent of the node finds it. */
+export const PLUGIN_LOCK = "tranche-agent.lock";
+
 /** How long a holder may take to say who it is. */
 const ANSWER_MS = 1_000;
 
@@ -33,7 +36,7 @@ export async function takeAgentLock(path: string, mark: string): Promise<LockRes
   try {
     for (;;) {
       if (await placed(draft, path)) break;
-      const holder = await ask(path);
+      const holder = await agentAt(path);
       if (holder !== undefined) {
         await close(server);
         return { taken: false, holder };
@@ -82,8 +85,8 @@ async function placed(draft: string, path: string): Promise<boolean> {
   }
 }
 
-/** What whoever listens says; `undefined` when nobody does. */
-function ask(path: string): Promise<string | undefined> {
+/** What the holder of the lock at `path` says of itself; `undefined` when nobody holds it. */
+export function agentAt(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let said = "";
     const socket = connect(path);
@@ -103,7 +106,7 @@ async function moveAway(path: string): Promise<void> {
   const aside = `${path}.${randomUUID().slice(0, 8)}`;
   try {
     await rename(path, aside);
-    if ((await ask(aside)) !== undefined) await link(aside, path);
+    if ((await agentAt(aside)) !== undefined) await link(aside, path);
   } catch (error) {
     if (!isErrno(error, "ENOENT") && !isErrno(error, "EEXIST")) throw error;
   } finally {

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { errorText, type Finding, finding, type Outcome } from "../../base/index.ts";
-import { type AgentLock, type LockResult, takeAgentLock } from "./agent-lock.ts";
+import { type AgentLock, type LockResult, PLUGIN_LOCK, takeAgentLock } from "./agent-lock.ts";
 
 export interface NodeLockOptions {
   readonly node: string;
@@ -55,7 +55,7 @@ export class NodeLock {
 
   #paths(): readonly string[] {
     const { stateDir, devicePluginDirectory } = this.#options;
-    return [join(stateDir, "agent.lock"), join(devicePluginDirectory, "tranche-agent.lock")];
+    return [join(stateDir, "agent.lock"), join(devicePluginDirectory, PLUGIN_LOCK)];
   }
 
   async #take(path: string): Promise<Finding | undefined> {

@@ -140,6 +140,7 @@ class Apply {
       what: `config ${target.name}`,
       journal: this.#journal,
       holders: () => this.#holdersOrThrow(),
+      agent: () => this.#node.holders.agent(),
       resettable: !skipReset,
       log: this.#context.log,
       signal: this.#context.signal,

@@ -23,6 +23,8 @@ export interface Change {
   readonly journal: MigJournal;
   /** Asked before each step that takes something away. */
   readonly holders: () => Promise<Holders>;
+  /** The agent that gives away what is free, as it names itself; `undefined` when none runs. */
+  readonly agent: () => Promise<string | undefined>;
   readonly resettable: boolean;
   readonly log: Logger;
   /** Ends the change between two steps and takes it back. */
@@ -39,6 +41,8 @@ export async function carryOut(change: Change): Promise<readonly Finding[]> {
     if (journal.content.unfinished !== undefined) await journal.done();
     return [];
   }
+  const agent = await change.agent();
+  if (agent !== undefined) return [agentRuns(agent)];
   const concerned = new Set(change.plans.map(({ gpuUuid }) => gpuUuid));
   const gpus = (await driver.list()).filter(({ uuid, instancesUnread }) => concerned.has(uuid) && !instancesUnread);
   // What stood before must be known of every one of them, or there would be no way back.
@@ -87,6 +91,13 @@ function leftBehind(gpuIndex: number, stood: string): Finding {
   const message = `GPU ${gpuIndex} is not as before the change; ${stood}`;
   return finding("mig-change-unfinished", { kind: "gpu", name: `GPU ${gpuIndex}` }, message, {
     remedy: "see `tranche gpus` for what stands; `tranche mig apply` finishes it, `tranche mig rollback` goes back",
+  });
+}
+
+function agentRuns(agent: string): Finding {
+  const message = `${agent}, gives devices of this node to pods, also those that would go now; nothing was changed`;
+  return finding("agent-runs", { kind: "node", name: "this node" }, message, {
+    remedy: "set the node's label nvidia.com/mig.config, and the agent makes the change; or end the agent first",
   });
 }
 

@@ -78,6 +78,7 @@ async function goBack(
     what: "rollback",
     journal,
     holders: () => node.holders.all(),
+    agent: () => node.holders.agent(),
     resettable: !skipReset,
     log,
     signal,

@@ -7,10 +7,12 @@ import { TrancheError } from "../../base/index.ts";
 import type { Gpu, GpuDriver, GpuProcess } from "../../gpu/index.ts";
 import type { PodResourcesClient } from "../../kubelet/index.ts";
 import type { Holders } from "../../partition/index.ts";
+import { agentAt, PLUGIN_LOCK } from "../agent/agent-lock.ts";
 
 /** Below the host's root. */
 const KUBELET_ROOT = "var/lib/kubelet";
 const POD_RESOURCES_SOCKET = "pod-resources/kubelet.sock";
+const PLUGIN_DIRECTORY = "device-plugins";
 
 /** Who holds what, asked as often as somebody needs it. */
 export class LocalHolders {
@@ -28,6 +30,11 @@ export class LocalHolders {
   async all(): Promise<Holders> {
     const [pods, processes] = await Promise.all([this.#pods(), this.#processes()]);
     return merged(pods, processes);
+  }
+
+  /** The agent that gives this node's devices to pods, as it names itself; `undefined` when none runs. */
+  agent(): Promise<string | undefined> {
+    return agentAt(join(this.#kubeletRoot, PLUGIN_DIRECTORY, PLUGIN_LOCK));
   }
 
   /**

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { takeAgentLock } from "../../../src/cli/agent/agent-lock.ts";
 import { type PodResourcesEntry, servePodResources } from "../../../src/kubelet/index.ts";
 import { shippedConfigs } from "../../config/support/shipped-configs.ts";
 import { type Machine, migFile } from "./machine.ts";
@@ -129,6 +130,27 @@ export function nodeCommandSuite(name: string, make: MakeMachine): void {
           progress,
         );
       }
+    });
+
+    test("while an agent gives the devices away nothing is changed; a hook may end it", async (t) => {
+      const machine = await make(t, "A100-80GB");
+      const file = await migFile(machine.directory, { a: "all 2x3g.40gb", b: "all 1x7g.80gb" });
+      await applied(machine, file, "a");
+      const path = join(machine.root, "var/lib/kubelet/device-plugins/tranche-agent.lock");
+      const agent = await takeAgentLock(path, "agent of node-a, process 7");
+      assert.ok(agent.taken);
+      t.after(() => agent.lock.release());
+      const before = await machine.state();
+      for (const args of [["apply", "-f", file, "-c", "b"], ["rollback"]]) {
+        const { code, progress } = await machine.run("mig", ...args);
+        assert.deepEqual([code, /agent-runs: .*\n.*agent of node-a, process 7/.test(progress)], [1, true], progress);
+      }
+      assert.deepEqual(await machine.state(), before);
+      assert.equal((await machine.run("mig", "plan", "-f", file, "-c", "b")).code, 0);
+      await applied(machine, file, "a");
+      const hooks = join(machine.directory, "end-agent.yaml");
+      await writeFile(hooks, `version: v1\nhooks: { apply-start: [{ command: rm, args: [${path}] }] }\n`);
+      assert.equal((await machine.run("mig", "apply", "-f", file, "-c", "b", "-k", hooks)).code, 0);
     });
 
     test("only the flag that names it takes what a pod holds", async (t) => {
