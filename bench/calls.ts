@@ -57,6 +57,7 @@ async function withPair(
     facts: { presentControlNodes: new Set(controlNodes) },
     withheld: [],
     unusable: [],
+    taken: new Set(),
   });
   const ours = socketClient(join(directory, pluginSocketName(offer.resource)));
   const path = `${service}/${method}`;

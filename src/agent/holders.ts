@@ -11,6 +11,8 @@ import type { Allocation } from "../kubelet/index.ts";
 /** How long a device counts as held after Allocate when the kubelet never confirms it, for example as the pod failed. */
 const GRANT_MS = 10_000;
 const REPLICA_SEPARATOR = "::";
+/** Stands for the pod of a device that was handed out and is not listed yet. */
+const ADMITTING = "(admitting)";
 
 /** The kubelet's pod resources API, as far as holders need it. */
 export interface PodResources {
@@ -19,6 +21,7 @@ export interface PodResources {
 
 /** One answer to Allocate; a later one for the same device is another grant. */
 interface Grant {
+  readonly resource: string;
   readonly atMs: number;
 }
 
@@ -32,7 +35,14 @@ export interface AdmittedPod {
 /** What a pod held when the kubelet last told. */
 interface Holding {
   readonly uid: string;
-  readonly deviceIds: readonly string[];
+  readonly allocations: readonly Allocation[];
+}
+
+/** What pods hold as far as can be told. */
+export interface Presumed {
+  readonly allocations: readonly Allocation[];
+  /** False while the kubelet leaves out a pod of which it never told what it holds. */
+  readonly isComplete: boolean;
 }
 
 /** The code of the error for a pod of which nobody knows what it holds. */
@@ -56,8 +66,8 @@ export class HolderBook {
   }
 
   /** To be called for every Allocate that is answered, before the answer goes out. */
-  granted(deviceIds: readonly string[]): void {
-    const grant = { atMs: this.#clock.now() };
+  granted(resource: string, deviceIds: readonly string[]): void {
+    const grant = { resource, atMs: this.#clock.now() };
     for (const id of deviceIds) this.#grants.set(id, grant);
   }
 
@@ -73,57 +83,67 @@ export class HolderBook {
   }
 
   /**
+   * The allocations as the kubelet tells them or, while it is away, told them last, with those of admitted pods that it
+   * leaves out and those that were handed out and are not listed yet (their pod is `(admitting)`). Never rejects.
+   */
+  async presumed(): Promise<Presumed> {
+    const untold = await this.#look().catch(() => undefined);
+    const listed = new Set(this.#latest.map(podOf));
+    const leftOut = [...this.#holdings].flatMap(([name, { allocations }]) => (listed.has(name) ? [] : allocations));
+    const granted = [...this.#grants].map(([id, { resource }]): Allocation => {
+      return { namespace: "", pod: ADMITTING, container: "", resource, deviceIds: [id] };
+    });
+    return { allocations: [...this.#latest, ...leftOut, ...granted], isComplete: untold?.length === 0 };
+  }
+
+  /**
    * Device UUID (replicas folded into their device) to the pods that hold it; a pod not known yet is `(admitting)`.
    * Throws a retryable `HOLDERS_UNTOLD` while the kubelet leaves out a pod that must hold something.
    */
   async holders(): Promise<ReadonlyMap<string, readonly string[]>> {
-    // The list may be older than a grant that comes while it is on its way: it then shows the holder before.
-    const grantsBefore = new Map(this.#grants);
-    // Asked before the list, which then has every pod that was admitted by now.
-    const admitted = this.#admitted();
-    const allocations = await this.allocations();
-    this.#holdings = heldByPod(allocations, admitted, this.#holdings);
+    const untold = await this.#look();
+    if (untold.length > 0) {
+      const message = `the kubelet does not tell yet what ${untold.join(", ")} ${untold.length === 1 ? "holds" : "hold"}`;
+      throw new TrancheError(HOLDERS_UNTOLD, message, { retryable: true });
+    }
     const holders = new Map<string, Set<string>>();
     const add = (id: string, pod: string): void => {
       const uuid = uuidOf(id);
       holders.set(uuid, (holders.get(uuid) ?? new Set()).add(pod));
     };
-    for (const [name, { deviceIds }] of this.#holdings) for (const id of deviceIds) add(id, name);
-    for (const { namespace, pod, deviceIds } of allocations) {
-      for (const id of deviceIds) {
-        add(id, `${namespace}/${pod}`);
-        if (this.#grants.get(id) === grantsBefore.get(id)) this.#grants.delete(id);
-      }
-    }
-    for (const [id, { atMs }] of this.#grants) {
-      if (this.#clock.now() - atMs > GRANT_MS) this.#grants.delete(id);
-      else add(id, "(admitting)");
-    }
+    const known = [...this.#latest, ...[...this.#holdings.values()].flatMap(({ allocations }) => allocations)];
+    for (const one of known) for (const id of one.deviceIds) add(id, podOf(one));
+    for (const id of this.#grants.keys()) add(id, ADMITTING);
     return new Map([...holders].map(([uuid, pods]) => [uuid, [...pods].sort()]));
+  }
+
+  /** Reads the list and brings the memory up to date; returns the pods of which the kubelet has never told anything. */
+  async #look(): Promise<readonly string[]> {
+    // The list may be older than a grant that comes while it is on its way: it then shows the holder before.
+    const grantsBefore = new Map(this.#grants);
+    // Asked before the list, which then has every pod that was admitted by now.
+    const admitted = this.#admitted();
+    const listed = Map.groupBy(await this.allocations(), podOf);
+    const holdings = new Map<string, Holding>();
+    const untold: string[] = [];
+    for (const { name, uid } of admitted) {
+      const now = listed.get(name);
+      const then = this.#holdings.get(name);
+      if (now !== undefined) holdings.set(name, { uid, allocations: now });
+      else if (then?.uid === uid) holdings.set(name, then);
+      else untold.push(name);
+    }
+    this.#holdings = holdings;
+    for (const id of this.#latest.flatMap(({ deviceIds }) => deviceIds)) {
+      if (this.#grants.get(id) === grantsBefore.get(id)) this.#grants.delete(id);
+    }
+    for (const [id, { atMs }] of this.#grants) if (this.#clock.now() - atMs > GRANT_MS) this.#grants.delete(id);
+    return untold;
   }
 }
 
-/** What each admitted pod holds: as it is listed now or, while the kubelet leaves the pod out, as it was before. */
-function heldByPod(
-  allocations: readonly Allocation[],
-  admitted: readonly AdmittedPod[],
-  before: ReadonlyMap<string, Holding>,
-): ReadonlyMap<string, Holding> {
-  const listed = Map.groupBy(allocations, ({ namespace, pod }) => `${namespace}/${pod}`);
-  const untold: string[] = [];
-  const holdings = admitted.flatMap(({ name, uid }): readonly [string, Holding][] => {
-    const now = listed.get(name);
-    if (now !== undefined) return [[name, { uid, deviceIds: now.flatMap((one) => one.deviceIds) }]];
-    const then = before.get(name);
-    if (then?.uid === uid) return [[name, then]];
-    untold.push(name);
-    return [];
-  });
-  if (untold.length > 0) {
-    const message = `the kubelet does not tell yet what ${untold.join(", ")} ${untold.length === 1 ? "holds" : "hold"}`;
-    throw new TrancheError(HOLDERS_UNTOLD, message, { retryable: true });
-  }
-  return new Map(holdings);
+function podOf({ namespace, pod }: Allocation): string {
+  return `${namespace}/${pod}`;
 }
 
 /** The device's own id without the `::<n>` of a replica. */

@@ -30,6 +30,8 @@ export interface Published {
   readonly withheld: readonly string[];
   /** UUIDs of devices that no container could use. */
   readonly unusable: readonly string[];
+  /** Devices of the offers in whose place somebody else is. */
+  readonly taken: ReadonlySet<Device>;
 }
 
 /** The device plugins of the node, as far as an offering needs them. */
@@ -145,7 +147,8 @@ export class Offering implements Withdrawal {
 
   /** Whether a pod may get it. */
   #isFree(device: Device): boolean {
-    return !this.#withdrawn.has(device.uuid) && this.#options.isHealthy(device);
+    if (this.#withdrawn.has(device.uuid) || this.#published?.taken.has(device) === true) return false;
+    return this.#options.isHealthy(device);
   }
 
   async #send(): Promise<void> {
@@ -183,6 +186,12 @@ export class Offering implements Withdrawal {
         retryable: true,
       });
     }
+    const taken = [...published.taken].find((one) => ids.includes(one.id) && offer.devices.includes(one));
+    if (taken !== undefined) {
+      throw new TrancheError("device-taken", `${taken.id} is still held by a pod under another name of it`, {
+        retryable: true,
+      });
+    }
     const closed = ids.find((id) => this.#closed.has(uuidOf(id)));
     if (closed !== undefined) {
       throw new TrancheError("device-withdrawn", `${closed} is being re-partitioned; create the pod again`, {
@@ -198,7 +207,7 @@ export class Offering implements Withdrawal {
       randomUuid,
       ...published.facts,
     });
-    holders.granted(ids);
+    holders.granted(resource, ids);
     this.#allocations += 1;
     return answer;
   }

@@ -9,7 +9,7 @@ import { ContainerSide, type ReadHostFiles } from "./container-side.ts";
 import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
 import type { FeatureLabeller } from "./feature-labels.ts";
 import type { NodeHealth } from "./health/node-health.ts";
-import { overHeld, withHeldShares } from "./held-shares.ts";
+import { heldElsewhere, overHeld, takenDevices, withHeldShares } from "./held-shares.ts";
 import type { HolderBook } from "./holders.ts";
 import type { AgentInputs } from "./inputs.ts";
 import { LinkScores } from "./links.ts";
@@ -116,7 +116,7 @@ export class Turn {
     const { settings, imex, pluginConfig } = desired;
     const host = await this.#options.readHostFiles(settings, gpus);
     const made = offers({ gpus, config: pluginConfig, settings, nodeName: node, migMinors: host.migMinors });
-    const allocations = await holders.allocations().catch(() => holders.latest);
+    const { allocations, isComplete } = await holders.presumed();
     const offered = withHeldShares(made.offers, allocations, offering.offers);
     const side = await this.#containers.prepare({ gpus, offers: offered, settings, imex, host });
     await mps.follow(offered, settings.mpsRoot);
@@ -127,12 +127,13 @@ export class Turn {
       facts: side.facts,
       withheld: change.withheld,
       unusable: side.unusable,
+      taken: takenDevices(offered, allocations),
     });
     await this.#containers.settle();
     const labelled = await labeller.update({ node: registered, gpus, desired });
     const confirmed = await offering.confirmed(signal);
     const findings = [...desired.findings, ...change.findings, ...made.findings, ...side.findings, ...labelled];
-    findings.push(...overHeld(offered, allocations, node));
+    findings.push(...overHeld(offered, allocations, node), ...heldElsewhere(offered, allocations, node));
     if (!confirmed) findings.push(kubeletBehind(node));
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
@@ -147,7 +148,8 @@ export class Turn {
       migConfig,
       pluginConfig: this.#configInForce(desired),
       confirmed,
-      retryInMs: confirmed && health.answers ? earlier(change.retryInMs, health.nextLookInMs()) : RETRY_MS,
+      retryInMs:
+        confirmed && health.answers && isComplete ? earlier(change.retryInMs, health.nextLookInMs()) : RETRY_MS,
     };
   }
 

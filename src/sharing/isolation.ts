@@ -21,8 +21,10 @@ export function isPartOfInstance(profile: string): boolean {
  *
  * Sharing decides before MIG does: two pods on replicas of one MIG device are as little separated as on a whole GPU.
  */
-export function isolationOf(offer: Pick<Offer, "sharing">, device: Device): Isolation {
-  if (isReplica(device.id)) return offer.sharing === "mps" ? "limited" : "none";
+export function isolationOf({ sharing, devices }: Pick<Offer, "sharing" | "devices">, device: Device): Isolation {
+  // A pod that got the whole device before it was shared goes on under its id.
+  const isShared = isReplica(device.id) || devices.some((one) => one !== device && one.uuid === device.uuid);
+  if (isShared) return sharing === "mps" ? "limited" : "none";
   if (device.migProfile === undefined) return "exclusive";
   return isPartOfInstance(device.migProfile) ? "limited" : "hardware";
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { overHeld, withHeldShares } from "../../src/agent/held-shares.ts";
+import { heldElsewhere, overHeld, takenDevices, withHeldShares } from "../../src/agent/held-shares.ts";
 import type { Allocation } from "../../src/kubelet/index.ts";
 import type { Device, Offer } from "../../src/sharing/index.ts";
 
@@ -49,7 +49,26 @@ const rows: readonly Row[] = [
   },
   { name: "more are held than offered", offer: "GPU-a 1", held: ["GPU-a::3", "GPU-a::4"], want: "GPU-a::3" },
   { name: "more than before", offer: "GPU-a 3", before: "GPU-a 2", held: [], want: "GPU-a::0 GPU-a::1 GPU-a::2" },
-  { name: "a GPU that is whole again keeps its own id", offer: "GPU-a 0", held: ["GPU-a::3"], want: "GPU-a" },
+  {
+    name: "a whole GPU bears the id of the share that is held",
+    offer: "GPU-a 0",
+    held: ["GPU-a::3"],
+    want: "GPU-a::3",
+  },
+  { name: "and its own once nobody holds that", offer: "GPU-a 0", before: "GPU-a 4", held: [], want: "GPU-a" },
+  {
+    name: "a pod that has the whole GPU has one of its shares",
+    offer: "GPU-a 2",
+    held: ["GPU-a"],
+    want: "GPU-a::0 GPU-a",
+  },
+  {
+    name: "no share is the whole GPU for anybody else",
+    offer: "GPU-a 2",
+    before: "GPU-a 0",
+    held: [],
+    want: "GPU-a::0 GPU-a::1",
+  },
 ];
 for (const { name, offer: text, held: ids, before, want } of rows) {
   test(name, () =>
@@ -85,6 +104,39 @@ test("whatever is held, each GPU has as many ids as before, each once, and no he
       }
     }),
   );
+});
+
+const elsewhere = [
+  { name: "a share held under another name takes one place", offer: "GPU-a 3", held: ["GPU-a::0"], want: "GPU-a::2" },
+  {
+    name: "a whole GPU held in shares goes to nobody",
+    offer: "GPU-a 0 GPU-b 0",
+    held: ["GPU-a::0", "GPU-a::1"],
+    want: "GPU-a",
+  },
+  {
+    name: "more holders than places leave none",
+    offer: "GPU-a 2",
+    held: ["GPU-a::0", "GPU-a::1", "GPU-a::2"],
+    want: "GPU-a::0 GPU-a::1",
+  },
+  { name: "what this name has is its own", offer: "GPU-a 2", own: ["GPU-a::1"], held: ["GPU-a::7"], want: "GPU-a::0" },
+];
+for (const { name, offer: text, own = [], held: ids, want } of elsewhere) {
+  test(name, () => {
+    const others = held(...ids).map((one) => ({ ...one, resource: "nvidia.com/gpu.shared" }));
+    const taken = takenDevices([offer(text)], [...held(...own), ...others]);
+    assert.equal([...taken].map(({ id }) => id).join(" "), want);
+    const [found] = heldElsewhere([offer(text)], [...held(...own), ...others], "node-a");
+    assert.match(found?.message ?? "", /nvidia\.com\/gpu now are held as nvidia\.com\/gpu\.shared by ml\/p-0/);
+  });
+}
+
+test("a GPU that is offered under two names has its shares under both", () => {
+  const other = { ...offer("GPU-a 2"), resource: "nvidia.com/small" };
+  const offers = [offer("GPU-a 2"), other];
+  assert.equal(takenDevices(offers, held("GPU-a::0", "GPU-a::1")).size, 0);
+  assert.deepEqual(heldElsewhere(offers, held("GPU-a::0"), "node-a"), []);
 });
 
 test("says how many have to end when more is held than offered", () => {

@@ -42,13 +42,13 @@ test("a device is held by every pod that the kubelet lists for it or for a share
 
 test("a device that was handed out counts as held before the kubelet lists its pod", async () => {
   const one = new SmallBook();
-  one.book.granted(["GPU-0::1", "MIG-7"]);
+  one.book.granted("nvidia.com/gpu", ["GPU-0::1", "MIG-7"]);
   assert.deepEqual(await one.holders(), ["GPU-0=(admitting)", "MIG-7=(admitting)"]);
 });
 
 test("once the kubelet lists the pod, the device is free as soon as the pod is gone", async () => {
   const one = new SmallBook();
-  one.book.granted(["GPU-0"]);
+  one.book.granted("nvidia.com/gpu", ["GPU-0"]);
   one.shown = ["ml/a GPU-0"];
   assert.deepEqual(await one.holders(), ["GPU-0=ml/a"]);
   one.shown = [];
@@ -57,7 +57,7 @@ test("once the kubelet lists the pod, the device is free as soon as the pod is g
 
 test("a device whose pod never turns up is free after ten seconds", async () => {
   const one = new SmallBook();
-  one.book.granted(["GPU-0"]);
+  one.book.granted("nvidia.com/gpu", ["GPU-0"]);
   await one.clock.advance(10_000);
   assert.deepEqual(await one.holders(), ["GPU-0=(admitting)"]);
   await one.clock.advance(1);
@@ -66,9 +66,9 @@ test("a device whose pod never turns up is free after ten seconds", async () => 
 
 test("a device handed out again is held anew for ten seconds", async () => {
   const one = new SmallBook();
-  one.book.granted(["GPU-0"]);
+  one.book.granted("nvidia.com/gpu", ["GPU-0"]);
   await one.clock.advance(9_000);
-  one.book.granted(["GPU-0"]);
+  one.book.granted("nvidia.com/gpu", ["GPU-0"]);
   await one.clock.advance(9_000);
   assert.deepEqual(await one.holders(), ["GPU-0=(admitting)"]);
 });
@@ -76,7 +76,7 @@ test("a device handed out again is held anew for ten seconds", async () => {
 test("a device handed out while a list is on its way stays held, though the list names its holder before", async () => {
   const one = new SmallBook();
   one.shown = ["ml/before GPU-0"];
-  one.meanwhile = () => one.book.granted(["GPU-0"]);
+  one.meanwhile = () => one.book.granted("nvidia.com/gpu", ["GPU-0"]);
   assert.deepEqual(await one.holders(), ["GPU-0=(admitting),ml/before"]);
   one.meanwhile = () => {};
   one.shown = [];
@@ -85,7 +85,7 @@ test("a device handed out while a list is on its way stays held, though the list
 
 test("who holds what is unknown while the kubelet is away", async () => {
   const book = new HolderBook({ list: () => Promise.reject(new Error("away")) }, new VirtualClock());
-  book.granted(["GPU-0"]);
+  book.granted("nvidia.com/gpu", ["GPU-0"]);
   await assert.rejects(book.holders(), /away/);
 });
 

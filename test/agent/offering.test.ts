@@ -13,6 +13,7 @@ function published(layout: string, parts: ConfigParts = {}): Published {
     facts: { presentControlNodes: new Set() },
     withheld: [],
     unusable: [],
+    taken: new Set(),
   };
 }
 

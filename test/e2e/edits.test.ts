@@ -84,7 +84,7 @@ test("a node's label chooses another device-plugin config at once", async (t) =>
   });
 });
 
-test("slices change their resource when the policy changes its MIG strategy, and pods run on", async (t) => {
+test("slices change their resource when the policy changes its MIG strategy, and nobody gets what a pod holds", async (t) => {
   const objects = [
     nodeManifest("node-a", "A100-80GB", { "nvidia.com/mig.config": "all-3g.40gb" }),
     clusterPolicy({ strategy: "mixed", mig: "mig" }),
@@ -97,9 +97,17 @@ test("slices change their resource when the policy changes its MIG strategy, and
     const policy = { name: "cluster-policy" };
     await cluster.client.mergePatch(resources.clusterPolicies, policy, { spec: { mig: { strategy: "single" } } });
     await cluster.offers("nvidia.com/mig-3g.40gb", 0);
-    await cluster.offers("nvidia.com/gpu", 2);
-    await cluster.podsBecome("Running", "large");
+    await cluster.offers("nvidia.com/gpu", 1);
+    await cluster.createPods(pod("another", { "nvidia.com/gpu": "1" }));
+    await cluster.podsBecome("Running", "large", "another");
     assert.deepEqual(cluster.devicesOf("large"), before);
+    assert.notDeepEqual(cluster.devicesOf("another"), before);
+    await cluster.eventMatches(
+      "node-a",
+      /DeviceHeldElsewhere: .*nvidia\.com\/gpu now are held as .*mig-3g\.40gb by default\/large/,
+    );
+    await cluster.deletePod("large");
+    await cluster.offers("nvidia.com/gpu", 2);
   });
 });
 

@@ -87,6 +87,7 @@ export class SmallNode {
       facts,
       withheld,
       unusable: [],
+      taken: new Set(),
     });
   }
 
