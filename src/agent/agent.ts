@@ -17,6 +17,7 @@ import { FeatureLabeller, type FeatureLabelSettings } from "./feature-labels.ts"
 import { NodeHealth } from "./health/node-health.ts";
 import { HolderBook } from "./holders.ts";
 import { AgentInputs } from "./inputs.ts";
+import type { LastingText } from "./last-good.ts";
 import type { LocalInputs } from "./local-inputs.ts";
 import type { MpsMachine } from "./mps/mps-machine.ts";
 import { NodeMps } from "./mps/node-mps.ts";
@@ -55,6 +56,8 @@ export interface NodeAgentOptions {
   readonly mps: MpsMachine;
   /** The namespace whose ConfigMaps are read; default all. */
   readonly configNamespace?: string | undefined;
+  /** Where the config in force outlives the agent. Default: nowhere. */
+  readonly lastGood?: LastingText | undefined;
   /** What command line and files say, asked at every turn. Default: nothing. */
   readLocal?(): Promise<LocalInputs>;
   /** Called when a turn has ended. */

@@ -9,7 +9,6 @@
 import { type Finding, finding, type Outcome } from "../base/index.ts";
 import {
   type ClusterPolicyConfig,
-  type DevicePluginConfig,
   devicePluginEnvironment,
   disabledCdiHooks,
   type EffectiveFlags,
@@ -19,7 +18,6 @@ import {
   type ImexConfig,
   type MigPartedFile,
   parseMigParted,
-  readClusterPolicy,
   selectMigConfig,
   type WantedMig,
   wantedMig,
@@ -29,6 +27,7 @@ import type { KubeObject } from "../kube/index.ts";
 import { configMapFile, configMapNamed, missingConfigMap } from "./config-maps.ts";
 import { type XidRules, xidRules } from "./health/xid-rules.ts";
 import type { InputValues } from "./inputs.ts";
+import { type LastGood, readPolicy } from "./last-good.ts";
 import { noLocalInputs } from "./local-inputs.ts";
 import { noPluginConfig, pluginPart } from "./plugin-config.ts";
 
@@ -36,19 +35,14 @@ export const MIG_CONFIG_LABEL = "nvidia.com/mig.config";
 /** The key the MIG manager reads (NVIDIA mig-parted, deployments/kubernetes). */
 export const MIG_CONFIG_KEY = "config.yaml";
 
-export interface DesiredState {
+/** With the policy and the device-plugin config in force. */
+export interface DesiredState extends LastGood {
   /** The value of the node's mig.config label. */
   readonly migConfigName: string | undefined;
   /** Whether that config cannot be used, or not on every GPU it reaches; those GPUs are left as they are. */
   readonly refused: boolean;
   /** What the GPUs shall be cut into that can follow; empty when none is to change. */
   readonly wanted: readonly WantedMig[];
-  /** The policy in force; `undefined` without one, or while none could be read yet. */
-  readonly policy: ClusterPolicyConfig | undefined;
-  readonly pluginConfigName: string | undefined;
-  readonly pluginConfig: DevicePluginConfig;
-  /** Tells this config from what it was before an edit; `undefined` for the defaults. */
-  readonly pluginConfigHash: string | undefined;
   readonly settings: EffectiveFlags & { readonly disabledHooks: ReadonlySet<string> };
   readonly imex: ImexConfig;
   /** Which XID errors make devices unhealthy. */
@@ -56,16 +50,13 @@ export interface DesiredState {
   readonly findings: readonly Finding[];
 }
 
-/** What stays in force while its successor cannot be read. */
-export type LastGood = Pick<DesiredState, "policy" | "pluginConfig" | "pluginConfigName" | "pluginConfigHash">;
-
 /** Reads everything anew; a policy or device-plugin config that cannot be read leaves that of `lastGood` in force. */
 export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood: LastGood | undefined): DesiredState {
-  const policy = policyOf(inputs.policies, lastGood?.policy);
+  const policy = policyOf(inputs.policies, lastGood);
   const mig = policy.isKnown ? migPart(inputs, policy.value, gpus) : migRefused(inputs);
   const plugin = pluginPart(inputs, policy.value);
   const inForce = plugin.inForce ?? lastGood ?? noPluginConfig;
-  const { pluginConfig, pluginConfigName, pluginConfigHash } = inForce;
+  const { pluginConfig, pluginConfigName, pluginConfigHash, pluginConfigSource } = inForce;
   const { settings: local } = inputs.local ?? noLocalInputs;
   const fromPolicy = policy.value === undefined ? undefined : devicePluginEnvironment(policy.value);
   const environment = new Map([...(fromPolicy?.settings ?? []), ...local]);
@@ -76,8 +67,10 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
   return {
     ...mig,
     policy: policy.value,
+    policySource: policy.source,
     pluginConfigName,
     pluginConfigHash,
+    pluginConfigSource,
     pluginConfig,
     settings: { ...flags.flags, disabledHooks: disabled.hooks },
     imex: imex.imex,
@@ -98,18 +91,18 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
 /** Only the oldest ClusterPolicy counts, ties by name (NVIDIA gpu-operator controllers/clusterpolicy_controller.go). */
 function policyOf(
   policies: readonly KubeObject[],
-  lastGood: ClusterPolicyConfig | undefined,
+  lastGood: LastGood | undefined,
 ): {
   readonly value: ClusterPolicyConfig | undefined;
+  readonly source: KubeObject | undefined;
   /** Whether `value` says what the user wants; false when there is a policy and none could ever be read. */
   readonly isKnown: boolean;
   readonly findings: readonly Finding[];
 } {
   const age = (one: KubeObject): string => `${one.metadata.creationTimestamp ?? ""} ${one.metadata.name}`;
   const [first, ...rest] = [...policies].sort((a, b) => (age(a) < age(b) ? -1 : 1));
-  if (first === undefined) return { value: undefined, isKnown: true, findings: [] };
-  const file = `clusterpolicy/${first.metadata.name}`;
-  const read = readClusterPolicy({ ...first }, () => ({ file, line: 1, column: 1 }));
+  if (first === undefined) return { value: undefined, source: undefined, isKnown: true, findings: [] };
+  const read = readPolicy(first);
   const ignored = rest.map((one) =>
     finding(
       "cluster-policy-ignored",
@@ -120,8 +113,9 @@ function policyOf(
       },
     ),
   );
-  const value = read.ok ? read.value : lastGood;
-  return { value, isKnown: value !== undefined, findings: [...read.findings, ...ignored] };
+  const value = read.ok ? read.value : lastGood?.policy;
+  const source = read.ok ? first : lastGood?.policySource;
+  return { value, source, isKnown: value !== undefined, findings: [...read.findings, ...ignored] };
 }
 
 type MigPart = Pick<DesiredState, "migConfigName" | "refused" | "wanted" | "findings">;

@@ -7,6 +7,7 @@ export { type FeatureLabelSettings, machineTypeReader } from "./feature-labels.t
 export { knownXids, QUIET_MS as XID_QUIET_MS, type Recovery, type XidMeaning, xidMeaning } from "./health/xid-table.ts";
 export { type HostFilesOptions, hostFilesReader } from "./host-files.ts";
 export type { InputValues } from "./inputs.ts";
+export type { LastingText } from "./last-good.ts";
 export type { ConfigChoice, ConfigSource, LocalInputs } from "./local-inputs.ts";
 export type { MpsMachine, MpsPlace } from "./mps/mps-machine.ts";
 export { type SystemMpsOptions, systemMps } from "./mps/system-mps.ts";

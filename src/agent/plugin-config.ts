@@ -23,6 +23,8 @@ export interface NamedPluginConfig {
   readonly pluginConfigName: string | undefined;
   /** First digits of the SHA-256 of its text; `undefined` for the defaults. */
   readonly pluginConfigHash: string | undefined;
+  /** What it was read from; `undefined` for the defaults. */
+  readonly pluginConfigSource: ConfigText | undefined;
 }
 
 export interface PluginPart {
@@ -40,6 +42,7 @@ export const noPluginConfig: NamedPluginConfig = {
   },
   pluginConfigName: undefined,
   pluginConfigHash: undefined,
+  pluginConfigSource: undefined,
 };
 
 /** Configs that a node chooses from. */
@@ -69,7 +72,7 @@ export function pluginPart(inputs: InputValues, policy: ClusterPolicyConfig | un
       return chosen(inputs, { ok: true, value: { texts, choice, fileOf, placeAtOf: () => undefined }, findings: [] });
     }
     case "file":
-      return read({ name: configs.path, text: configs.text, file: configs.path, placeAt: undefined }, []);
+      return namedPluginConfig({ name: configs.path, text: configs.text, file: configs.path });
     case "unreadable": {
       const { path, reason } = configs;
       const message = `cannot read ${path}: ${reason}`;
@@ -115,20 +118,23 @@ function chosen({ node }: InputValues, set: Outcome<ConfigSet>): PluginPart {
   const { name } = picked.value;
   if (name === undefined) return { inForce: noPluginConfig, findings: picked.findings };
   const text = texts.get(name) ?? "";
-  return read({ name, text, file: fileOf(name), placeAt: placeAtOf(name) }, picked.findings);
+  const { inForce, findings } = namedPluginConfig({ name, text, file: fileOf(name), placeAt: placeAtOf(name) });
+  return { inForce, findings: [...picked.findings, ...findings] };
 }
 
-interface ConfigText {
+export interface ConfigText {
   readonly name: string;
   readonly text: string;
+  /** How findings cite it. */
   readonly file: string;
-  readonly placeAt: PlaceAt | undefined;
+  readonly placeAt?: PlaceAt | undefined;
 }
 
-function read({ name, text, file, placeAt }: ConfigText, before: readonly Finding[]): PluginPart {
-  const parsed = parseDevicePluginConfig(text, file, placeAt);
-  const findings = [...before, ...parsed.findings];
+/** Reads one config. */
+export function namedPluginConfig({ name, text, file, placeAt }: ConfigText): PluginPart {
+  const { findings, ...parsed } = parseDevicePluginConfig(text, file, placeAt);
   if (!parsed.ok) return { inForce: undefined, findings };
   const pluginConfigHash = createHash("sha256").update(text).digest("hex").slice(0, 12);
-  return { inForce: { pluginConfig: parsed.value, pluginConfigName: name, pluginConfigHash }, findings };
+  const named = { pluginConfigName: name, pluginConfigHash, pluginConfigSource: { name, text, file } };
+  return { inForce: { pluginConfig: parsed.value, ...named }, findings };
 }

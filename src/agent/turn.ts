@@ -6,12 +6,13 @@ import type { GpuDriver } from "../gpu/index.ts";
 import type { Node } from "../kube/index.ts";
 import { offers } from "../sharing/index.ts";
 import { ContainerSide, type ReadHostFiles } from "./container-side.ts";
-import { type DesiredState, desiredState, type LastGood, MIG_CONFIG_LABEL } from "./desired.ts";
+import { type DesiredState, desiredState, MIG_CONFIG_LABEL } from "./desired.ts";
 import type { FeatureLabeller } from "./feature-labels.ts";
 import type { NodeHealth } from "./health/node-health.ts";
 import { heldElsewhere, overHeld, takenDevices, withHeldShares } from "./held-shares.ts";
 import type { HolderBook } from "./holders.ts";
 import type { AgentInputs } from "./inputs.ts";
+import { type LastGood, LastGoodMemory, type LastingText } from "./last-good.ts";
 import { LinkScores } from "./links.ts";
 import type { LocalInputs } from "./local-inputs.ts";
 import type { NodeMps } from "./mps/node-mps.ts";
@@ -38,6 +39,8 @@ export interface TurnOptions {
   readonly labeller: FeatureLabeller;
   readonly writer: NodeWriter;
   readonly events: UntoldEvents;
+  /** Where the config in force outlives the agent. Default: nowhere. */
+  readonly lastGood?: LastingText | undefined;
   /** What command line and files say. Default: nothing. */
   readLocal?(): Promise<LocalInputs>;
 }
@@ -48,6 +51,7 @@ export class Turn {
   readonly #containers: ContainerSide;
   readonly #links: LinkScores;
   readonly #repartition: Repartition;
+  readonly #memory: LastGoodMemory | undefined;
   #lastGood: LastGood | undefined;
   #result = noTurn;
   #configChanges = 0;
@@ -56,6 +60,7 @@ export class Turn {
     const { node, driver, clock, log, cdiDirectory, holders, health, mps, offering } = options;
     this.#options = options;
     this.#containers = new ContainerSide({ node, driver, cdiDirectory, holders, log });
+    this.#memory = options.lastGood && new LastGoodMemory(options.lastGood, log);
     this.#links = new LinkScores(driver);
     this.#repartition = new Repartition({
       node,
@@ -107,8 +112,10 @@ export class Turn {
     health.noteBoot(inputs.node.status?.nodeInfo?.["bootID"]);
     const seen = await health.look();
     if (seen.length === 0 && !health.answers) return this.#withoutDriver(inputs.node);
+    this.#lastGood ??= await this.#memory?.recall();
     const desired = desiredState(inputs, seen, this.#lastGood);
     this.#lastGood = desired;
+    await this.#memory?.keep(desired);
     health.follow(desired.xidRules);
     const registered = await this.#acknowledge(inputs.node, desired.migConfigName);
     const change = await this.#repartition.run(desired.wanted, signal);

@@ -14,6 +14,7 @@ import type { AgentArguments } from "./command.ts";
 import { readConfigSource, watchConfigSource } from "./config-source.ts";
 import { type AgentApi, connectAgent } from "./connect.ts";
 import { type Endpoints, serveEndpoints } from "./endpoints.ts";
+import { lastingFile } from "./lasting-file.ts";
 import { LateDriver } from "./late-driver.ts";
 import { machineSide } from "./machine-side.ts";
 import { agentMetrics } from "./metrics.ts";
@@ -83,6 +84,7 @@ async function start(args: RunArguments, context: CommandContext, closers: Close
     log,
     ...machineSide(args, driver, driver.simulatedMps),
     configNamespace: args.namespace,
+    lastGood: lastingFile(join(machine.stateDir, "last-good-config.json")),
     readLocal: async () => {
       lockFindings = await lock.value.keep();
       return { settings, configs: await readConfigSource(args) };
