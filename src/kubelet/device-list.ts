@@ -50,7 +50,7 @@ export class DeviceListEncoder {
 }
 
 /** The common case, in which a list needs no look-up by id: the same devices in the same order. */
-function sameIds(before: readonly PluginDevice[], after: readonly PluginDevice[]): boolean {
+export function sameIds(before: readonly PluginDevice[], after: readonly PluginDevice[]): boolean {
   return before.length === after.length && after.every((device, index) => device.id === before[index]?.id);
 }
 

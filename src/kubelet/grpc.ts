@@ -48,8 +48,17 @@ function methodPath(method: { readonly parent: DescService; readonly name: strin
   return `/${method.parent.typeName}/${method.name}`;
 }
 
+/** By method: what reads its requests in place of `decode`. */
+export type Decoders<Service> =
+  Service extends GenService<infer Methods>
+    ? { readonly [Name in keyof Methods]?: (bytes: Buffer) => MessageShape<Methods[Name]["input"]> }
+    : never;
+
 /** What grpc-js needs to serve the service that `service` describes. */
-export function serviceDefinition(service: DescService): ServiceDefinition {
+export function serviceDefinition(
+  service: DescService,
+  decoders: Readonly<Record<string, (bytes: Buffer) => unknown>> = {},
+): ServiceDefinition {
   const methods = service.methods.map((method) => [
     method.localName,
     {
@@ -57,7 +66,7 @@ export function serviceDefinition(service: DescService): ServiceDefinition {
       requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
       responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
       requestSerialize: (message: Sendable<DescMessage>) => encode(method.input, message),
-      requestDeserialize: (bytes: Buffer) => decode(method.input, bytes),
+      requestDeserialize: decoders[method.localName] ?? ((bytes: Buffer) => decode(method.input, bytes)),
       responseSerialize: (message: Sendable<DescMessage>) => encode(method.output, message),
       responseDeserialize: (bytes: Buffer) => decode(method.output, bytes),
     },

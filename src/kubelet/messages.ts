@@ -5,7 +5,6 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AllocateAnswer } from "../sharing/index.ts";
 import type {
   ContainerAllocateResponse,
-  ContainerAllocateResponseSchema,
   Device,
   DevicePluginOptions,
   DeviceSchema,
@@ -37,16 +36,6 @@ export function pluginDevice(message: Device): PluginDevice {
     id: message.ID,
     healthy: message.health === "Healthy",
     numaNode: node === undefined ? undefined : Number(node.ID),
-  };
-}
-
-export function answerMessage(answer: AllocateAnswer): MessageInitShape<typeof ContainerAllocateResponseSchema> {
-  return {
-    envs: { ...answer.envs },
-    mounts: answer.mounts.map((mount) => ({ ...mount })),
-    devices: answer.devices.map((device) => ({ ...device })),
-    annotations: { ...answer.annotations },
-    cdiDevices: answer.cdiDevices.map((name) => ({ name })),
   };
 }
 

@@ -4,11 +4,14 @@
 import { basename, join } from "node:path";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { type Finding, finding, TrancheError } from "../base/index.ts";
+import type { AllocateAnswer } from "../sharing/index.ts";
 import { DeviceListEncoder, type EncodedList, maxListBytes } from "./device-list.ts";
 import { DevicePlugin, Registration } from "./gen/deviceplugin/v1beta1/api_pb.js";
 import { callUnary } from "./grpc.ts";
-import { answerMessage, apiVersion } from "./messages.ts";
+import { apiVersion } from "./messages.ts";
+import { allocateResponse } from "./plugin-answer.ts";
 import { DevicePluginConnection } from "./plugin-connection.ts";
+import { OfferedIds } from "./plugin-ids.ts";
 import { SocketServer, socketClient } from "./socket.ts";
 import type { DevicePluginBackend, PluginDevice, PluginOptions } from "./types.ts";
 
@@ -52,6 +55,7 @@ export class DevicePluginServer {
   readonly socketPath: string;
   readonly #socket: SocketServer;
   readonly #encoder = new DeviceListEncoder();
+  readonly #ids = new OfferedIds();
   readonly #streams = new Set<ListStream>();
   readonly #onStreamsEnded: () => void;
   #backend: DevicePluginBackend;
@@ -64,29 +68,31 @@ export class DevicePluginServer {
     this.#backend = backend;
     this.#onStreamsEnded = onStreamsEnded ?? (() => {});
     this.#socket = new SocketServer(this.socketPath);
-    this.#socket.serve(DevicePlugin, {
-      getDevicePluginOptions: () => options,
-      listAndWatch: (call) => this.#open(call),
-      getPreferredAllocation: ({ containerRequests }) => ({
-        containerResponses: containerRequests.map((one) => ({
-          deviceIDs: [
-            ...this.#backend.preferredAllocation({
-              available: one.availableDeviceIDs,
-              mustInclude: one.mustIncludeDeviceIDs,
-              size: one.allocationSize,
-            }),
-          ],
-        })),
-      }),
-      allocate: async ({ containerRequests }) => {
-        const containerResponses = [];
-        for (const one of containerRequests) {
-          containerResponses.push(answerMessage(await this.#backend.allocate(one.devicesIds)));
-        }
-        return { containerResponses };
+    this.#socket.serve(
+      DevicePlugin,
+      {
+        getDevicePluginOptions: () => options,
+        listAndWatch: (call) => this.#open(call),
+        getPreferredAllocation: ({ containerRequests }) => ({
+          containerResponses: containerRequests.map((one) => ({
+            deviceIDs: [
+              ...this.#backend.preferredAllocation({
+                available: one.availableDeviceIDs,
+                mustInclude: one.mustIncludeDeviceIDs,
+                size: one.allocationSize,
+              }),
+            ],
+          })),
+        }),
+        allocate: async ({ containerRequests }) => {
+          const answers: AllocateAnswer[] = [];
+          for (const one of containerRequests) answers.push(await this.#backend.allocate(one.devicesIds));
+          return allocateResponse(answers);
+        },
+        preStartContainer: () => ({}),
       },
-      preStartContainer: () => ({}),
-    });
+      { getPreferredAllocation: (bytes) => this.#ids.decode(bytes) },
+    );
   }
 
   /** ListAndWatch streams that are open now; one while a kubelet is connected. */
@@ -144,6 +150,7 @@ export class DevicePluginServer {
   /** Replaces the list of devices and, if given, who answers for them. Streams get the list if it differs. */
   update(devices: readonly PluginDevice[], backend: DevicePluginBackend = this.#backend): void {
     this.#backend = backend;
+    this.#ids.offer(devices);
     const list = this.#encoder.encode(devices);
     if (list === undefined) return;
     this.#list = list;

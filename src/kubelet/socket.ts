@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { Client, connectivityState, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { isErrno, TrancheError } from "../base/index.ts";
-import { type Handlers, implementation, serviceDefinition } from "./grpc.ts";
+import { type Decoders, type Handlers, implementation, serviceDefinition } from "./grpc.ts";
 
 /** sockaddr_un holds 108 bytes, the last of them NUL. */
 const maxPathBytes = 107;
@@ -64,8 +64,9 @@ export class SocketServer {
   serve<Service extends DescService>(
     service: Service,
     handlers: Handlers<Service> & Readonly<Record<string, unknown>>,
+    decoders?: Decoders<Service> & Readonly<Record<string, (bytes: Buffer) => unknown>>,
   ): void {
-    this.#server.addService(serviceDefinition(service), implementation(service, handlers));
+    this.#server.addService(serviceDefinition(service, decoders), implementation(service, handlers));
   }
 
   /** Listens. Again while listening: gives up the old socket file and makes a new one; running calls go on. */
