@@ -11,8 +11,8 @@ import type { Device } from "./types.ts";
 export interface GreedyRequest {
   /** All devices of the resource, in device order. */
   readonly devices: readonly Device[];
-  /** Ids that may be picked; those the resource does not have count for nothing. */
-  readonly available: ReadonlySet<string>;
+  /** 1 for each device that may be picked, in device order. */
+  readonly available: Uint8Array;
   /** Ids the request already holds; they are not picked again. */
   readonly required: ReadonlySet<string>;
   /** How many more to pick. */
@@ -25,6 +25,7 @@ interface Group {
   /** Devices of its GPU that nobody can pick, counted before this request picks any. */
   readonly gpu: { inUse: number };
   readonly isMig: boolean;
+  /** No more of them than are needed. */
   readonly free: string[];
   /** How many of `free` are picked; the first ones. */
   taken: number;
@@ -51,20 +52,20 @@ export function greedyChoice(request: GreedyRequest): readonly string[] | undefi
   return picked;
 }
 
-function groupDevices({ devices, available, required }: GreedyRequest): readonly Group[] {
+function groupDevices({ devices, available, required, needed }: GreedyRequest): readonly Group[] {
   const groups = new Map<string, Group>();
   const gpus = new Map<string, { inUse: number }>();
   let group: Group | undefined;
   let uuid: string | undefined;
-  for (const device of devices) {
+  for (const [at, device] of devices.entries()) {
     if (group === undefined || device.uuid !== uuid) {
       uuid = device.uuid;
       group = groups.get(uuid) ?? newGroup(device, gpus);
       groups.set(uuid, group);
     }
-    const isRequired = required.has(device.id);
-    if (!isRequired && available.has(device.id)) {
-      group.free.push(device.id);
+    const isRequired = required.size > 0 && required.has(device.id);
+    if (!isRequired && available[at] === 1) {
+      if (group.free.length < needed) group.free.push(device.id);
       continue;
     }
     group.allocated += 1;

@@ -30,7 +30,7 @@ export interface PreferredAllocationRequest {
 export function preferredAllocation(request: PreferredAllocationRequest): readonly string[] {
   const { offer, available } = request;
   const isAligned =
-    offer.devices.every(({ migProfile }) => migProfile === undefined) && !available.some((id) => isReplica(id));
+    !available.some((id) => isReplica(id)) && offer.devices.every(({ migProfile }) => migProfile === undefined);
   return isAligned ? alignedIds(request) : greedyIds(request);
 }
 
@@ -65,19 +65,39 @@ function greedyIds(request: PreferredAllocationRequest): readonly string[] {
 }
 
 /**
- * The ids to pick from: an MPS client uses one GPU, so its shares come from one that has enough of them. `packed` takes
- * the GPU with the fewest free, `distributed` that with the most; where none has enough, all are left to pick from.
+ * What to pick from, 1 for each device of the offer: an MPS client uses one GPU, so its shares come from one that has
+ * enough of them. `packed` takes the GPU with the fewest free, `distributed` that with the most; where none has enough,
+ * all are left to pick from.
  */
-function oneGpuOnly(request: PreferredAllocationRequest): ReadonlySet<string> {
+function oneGpuOnly(request: PreferredAllocationRequest): Uint8Array {
   const { offer, available, mustInclude, size, policy } = request;
-  const free = new Set(available);
+  const { devices } = offer;
+  const free = listed(devices, available);
   if (offer.sharing !== "mps" || size < 2) return free;
-  const open = offer.devices.filter(({ id }) => free.has(id));
-  const candidates = [...Map.groupBy(open, ({ gpuUuid }) => gpuUuid).values()]
-    .map((devices) => new Set(devices.map(({ id }) => id)))
+  const open = devices.filter((_, at) => free[at] === 1);
+  const [one] = [...Map.groupBy(open, ({ uuid }) => uuid).values()]
+    .map((ofGpu) => new Set(ofGpu.map(({ id }) => id)))
     .filter((ids) => ids.size >= size && mustInclude.every((id) => ids.has(id)))
     .sort((a, b) => (policy === "packed" ? a.size - b.size : b.size - a.size));
-  return candidates[0] ?? free;
+  return one === undefined ? free : flags(devices, one);
+}
+
+/** 1 for each device whose id is listed. Ids the offer does not have count for nothing. */
+function listed(devices: readonly Device[], ids: readonly string[]): Uint8Array {
+  const found = new Uint8Array(devices.length);
+  let next = 0;
+  for (let at = 0; at < devices.length && next < ids.length; at += 1) {
+    if (devices[at]?.id !== ids[next]) continue;
+    found[at] = 1;
+    next += 1;
+  }
+  // Ids that stand in the order of the offer, as the plugin server gives them, need no set, which would take longer than
+  // everything else.
+  return next === ids.length ? found : flags(devices, new Set(ids));
+}
+
+function flags(devices: readonly Device[], ids: ReadonlySet<string>): Uint8Array {
+  return Uint8Array.from(devices, ({ id }) => (ids.has(id) ? 1 : 0));
 }
 
 /** The devices of these ids in the order of the offer; throws `unknown-device` when one of them is not in it. */
