@@ -39,8 +39,8 @@ export interface RepartitionOptions {
   illGpu(gpuUuid: string): Gpu | undefined;
   /** A plan that resets this GPU was executed to its end. */
   onReset(gpuUuid: string): void;
-  /** Called before the first step of a change of this GPU, which nobody holds by then. */
-  beforeChange(gpuUuid: string): Promise<void>;
+  /** Called before the first step of a change by which these go: MIG devices, or a GPU. Nobody holds them by then. */
+  beforeChange(deviceUuids: readonly string[]): Promise<void>;
   /** Told of every plan that is executed, before its first step. */
   onPlan(plan: PartitionPlan, lines: readonly string[]): void;
 }
@@ -164,7 +164,7 @@ export class Repartition {
   async #execute(plan: PartitionPlan, signal: AbortSignal): Promise<Change> {
     const { driver, holders, log, node, onPlan, onReset, beforeChange } = this.#options;
     if (plan.steps.length === 0) return { state: stateOf(plan), findings: plan.findings };
-    await beforeChange(plan.gpuUuid);
+    await beforeChange(plan.withdrawn);
     onPlan(plan, planText(plan));
     log.info({ node, gpu: plan.gpuIndex, steps: plan.steps.length }, "plan begins");
     const execution = await executePlan(driver, plan, { signal, log, holders: () => holders.holders() });

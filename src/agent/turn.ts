@@ -71,7 +71,7 @@ export class Turn {
       log,
       illGpu: (gpuUuid) => health.illGpu(gpuUuid),
       onReset: (gpuUuid) => health.noteReset(gpuUuid),
-      beforeChange: (gpuUuid) => mps.release(gpuUuid),
+      beforeChange: (deviceUuids) => mps.release(deviceUuids),
       onPlan: (_plan, lines) => this.#tellPlan(lines),
     });
   }

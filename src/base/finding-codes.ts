@@ -598,11 +598,8 @@ export const findingCodes = {
   },
   "mps-client-limit": {
     severity: "warning",
-    meaning: "The configuration asks for more MPS shares of a GPU than MPS serves clients. The limit is offered.",
-  },
-  "mps-with-mixed-strategy": {
-    severity: "warning",
-    meaning: "MPS is configured together with MIG strategy mixed, with which NVIDIA's device plugin does not start.",
+    meaning:
+      "The configuration asks for more MPS shares of a device than MPS serves clients there, 48 on a whole GPU and fewer on a MIG device. The limit is offered.",
   },
   "mig-capability-unknown": {
     severity: "warning",

@@ -27,7 +27,7 @@ export interface AllocateRequest {
   readonly cdiExtras?: ReadonlySet<CdiExtra>;
   /** IMEX channels that every container gets. Default none. */
   readonly imexChannels?: readonly number[];
-  /** All that the node offers, since an MPS daemon serves every name of its GPU. Default: `offer` alone. */
+  /** All that the node offers, since an MPS daemon serves every name of its device. Default: `offer` alone. */
   readonly offers?: readonly Offer[];
 }
 
@@ -133,7 +133,7 @@ function volumeMount(deviceId: string): AllocateAnswer["mounts"][number] {
  * The pipe to the control daemon, and the memory clients share with it, in place of the pod's own. Where the container
  * gets less than the daemon allows, its environment says so: the CUDA driver lowers a client's limits by it.
  *
- * A client has one pipe, and a daemon one GPU, so shares of several GPUs have no answer.
+ * A client has one pipe, and a daemon one device, so shares of several have no answer.
  */
 function mpsClient(devices: readonly Device[], request: AllocateRequest): Pick<AllocateAnswer, "envs" | "mounts"> {
   const { offer, ids, settings, offers = [offer] } = request;
@@ -142,12 +142,12 @@ function mpsClient(devices: readonly Device[], request: AllocateRequest): Pick<A
   if (first === undefined || other !== undefined) {
     throw new TrancheError(
       "shares-of-several-gpus",
-      `invalid allocation request for "${resource}": ${devices.map(({ index }) => `GPU ${index}`).join(" and ")} are free for it, and an MPS client can use one GPU; ask for fewer shares in each container`,
+      `invalid allocation request for "${resource}": ${devices.map(({ index, migProfile }) => `${migProfile === undefined ? "GPU" : "MIG device"} ${index}`).join(" and ")} are free for it, and an MPS client can use one; ask for fewer shares in each container`,
     );
   }
-  const { gpuUuid } = first;
-  const own = mpsShareLimits(offer, gpuUuid, ids.length);
-  const most = mpsDaemons(offers).find((one) => one.gpuUuid === gpuUuid)?.limits;
+  const { uuid } = first;
+  const own = mpsShareLimits(offer, uuid, ids.length);
+  const most = mpsDaemons(offers).find(({ deviceUuid }) => deviceUuid === uuid)?.limits;
   const pipe = `/mps/${resource}/pipe`;
   return {
     envs: {
@@ -160,7 +160,7 @@ function mpsClient(devices: readonly Device[], request: AllocateRequest): Pick<A
         : { CUDA_MPS_ACTIVE_THREAD_PERCENTAGE: String(own.threadPercentage) }),
     },
     mounts: [
-      { containerPath: pipe, hostPath: `${mpsDirectory(settings.mpsRoot, gpuUuid)}/pipe`, readOnly: false },
+      { containerPath: pipe, hostPath: `${mpsDirectory(settings.mpsRoot, uuid)}/pipe`, readOnly: false },
       { containerPath: "/dev/shm", hostPath: under(settings.mpsRoot, "/shm"), readOnly: false },
     ],
   };

@@ -1,35 +1,36 @@
 /**
- * Which MPS control daemons a node needs and what they are told: one for each GPU that is shared by MPS.
+ * Which MPS control daemons a node needs and what they are told: one for each GPU and each MIG
+ * device that is shared by MPS.
  *
  * Arithmetic and commands are those of NVIDIA k8s-device-plugin cmd/mps-control-daemon/mps/daemon.go. That has one daemon
  * for a resource name with one thread percentage for all its GPUs, and names GPUs by index; a daemon that sees its own
- * GPU only can have the right numbers for it, and calls it 0 wherever it sits.
+ * device only can have the right numbers for it, and calls it 0 wherever it sits.
  */
 import { isReplica } from "./isolation.ts";
 import type { Device, Offer } from "./types.ts";
 
 /** What one client process may use at most. */
 export interface MpsLimits {
-  /** Device memory; `undefined` where the GPU's size is not known, and then nothing limits it. */
+  /** Device memory; `undefined` where the device's size is not known, and then nothing limits it. */
   readonly memoryMiB: number | undefined;
-  /** Part of the GPU's threads that it may use. */
+  /** Part of the device's threads that it may use. */
   readonly threadPercentage: number;
 }
 
 /** One control daemon as it shall run. */
 export interface MpsDaemon {
-  readonly gpuUuid: string;
-  readonly gpuIndex: number;
+  /** `GPU-…` or `MIG-…`. */
+  readonly deviceUuid: string;
   /** The limits of the daemon, which no client can lift: those of the largest part that one container can get. */
   readonly limits: MpsLimits;
-  /** How many shares of the GPU there are, under all names. */
+  /** How many shares of the device there are, under all names. */
   readonly shares: number;
 }
 
 /** The command that asks for the processes of the servers; any daemon that works answers it. */
 export const MPS_SERVERS = "get_server_list";
 
-/** The daemons that `offers` need, by GPU index. */
+/** The daemons that `offers` need. */
 export function mpsDaemons(offers: readonly Offer[]): readonly MpsDaemon[] {
   const parts = offers
     .filter(({ sharing }) => sharing === "mps")
@@ -37,32 +38,29 @@ export function mpsDaemons(offers: readonly Offer[]): readonly MpsDaemon[] {
       [
         ...Map.groupBy(
           offer.devices.filter(({ id }) => isReplica(id)),
-          ({ gpuUuid }) => gpuUuid,
+          ({ uuid }) => uuid,
         ).values(),
       ].map((devices) => ({ offer, devices })),
     );
-  return [...Map.groupBy(parts, ({ devices }) => devices[0]?.gpuUuid ?? "")]
-    .map(([gpuUuid, list]): MpsDaemon => {
-      const all = list.map(({ offer, devices }) =>
-        limitsOf(devices, offer.failRequestsGreaterThanOne ? 1 : devices.length),
-      );
-      return {
-        gpuUuid,
-        gpuIndex: list[0]?.devices[0]?.gpuIndex ?? 0,
-        limits: {
-          memoryMiB: largest(all.map(({ memoryMiB }) => memoryMiB)),
-          threadPercentage: Math.max(...all.map(({ threadPercentage }) => threadPercentage)),
-        },
-        shares: list.reduce((sum, { devices }) => sum + devices.length, 0),
-      };
-    })
-    .sort((a, b) => a.gpuIndex - b.gpuIndex);
+  return [...Map.groupBy(parts, ({ devices }) => devices[0]?.uuid ?? "")].map(([deviceUuid, list]): MpsDaemon => {
+    const all = list.map(({ offer, devices }) =>
+      limitsOf(devices, offer.failRequestsGreaterThanOne ? 1 : devices.length),
+    );
+    return {
+      deviceUuid,
+      limits: {
+        memoryMiB: largest(all.map(({ memoryMiB }) => memoryMiB)),
+        threadPercentage: Math.max(...all.map(({ threadPercentage }) => threadPercentage)),
+      },
+      shares: list.reduce((sum, { devices }) => sum + devices.length, 0),
+    };
+  });
 }
 
-/** What a client with `count` of the shares of a GPU in `offer` may use. */
-export function mpsShareLimits(offer: Offer, gpuUuid: string, count: number): MpsLimits {
+/** What a client with `count` of the shares of a device in `offer` may use. */
+export function mpsShareLimits(offer: Offer, deviceUuid: string, count: number): MpsLimits {
   return limitsOf(
-    offer.devices.filter((device) => device.gpuUuid === gpuUuid && isReplica(device.id)),
+    offer.devices.filter((device) => device.uuid === deviceUuid && isReplica(device.id)),
     count,
   );
 }

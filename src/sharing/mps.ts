@@ -6,11 +6,22 @@
 import type { NodeDevice } from "./node-device.ts";
 
 /** Most clients one MPS server takes on Volta and later (docs.nvidia.com/deploy/mps). */
-export const mpsClientLimit = 48;
+const mostClients = 48;
 
-/** Where the files of the daemon of a GPU are on the host, below the MPS root. */
-export function mpsDirectory(mpsRoot: string, gpuUuid: string): string {
-  return `${mpsRoot.replace(/\/+$/, "")}/${gpuUuid}`;
+/**
+ * Most MPS clients of a device. On a MIG device there are fewer, in proportion to its compute instance (NVIDIA MIG User
+ * Guide, CUDA concurrency mechanisms).
+ */
+export function mpsClientLimit({ gpu, mig }: NodeDevice): number {
+  if (mig === undefined) return mostClients;
+  const all = Math.max(...gpu.profiles.map(({ computeSlices }) => computeSlices), 1);
+  const own = mig.compute.placement.size;
+  return Math.max(1, Math.floor((mostClients * own) / all));
+}
+
+/** Where the files of the daemon of a device are on the host, below the MPS root. */
+export function mpsDirectory(mpsRoot: string, deviceUuid: string): string {
+  return `${mpsRoot.replace(/\/+$/, "")}/${deviceUuid}`;
 }
 
 /**
@@ -21,7 +32,6 @@ export function mpsDirectory(mpsRoot: string, gpuUuid: string): string {
  */
 export function mpsObstacle(one: NodeDevice, mpsRoot: string): string | undefined {
   if (mpsRoot === "") return "MPS needs a root directory and none is set";
-  if (one.mig !== undefined) return "MPS is not supported on MIG devices";
   const major = Number.parseInt(one.gpu.computeCapability, 10);
   if (major < 7) return `MPS has limits from compute capability 7.0 on, not for ${one.gpu.computeCapability}`;
   return undefined;

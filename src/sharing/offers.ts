@@ -49,7 +49,6 @@ export function offers(request: OffersRequest): NodeOffers {
       ...naming.findings,
       ...sharing.findings,
       ...made.flatMap((offer) => lengthFindings(offer, nodeName)),
-      ...mixedMpsFindings(request),
       ...(settings.passDeviceSpecs || byCdi ? capabilityFindings(naming.named.values(), request) : []),
     ],
   };
@@ -102,19 +101,6 @@ function lengthFindings(offer: Offer, nodeName: string): readonly Finding[] {
     );
   }
   return findings;
-}
-
-/** NVIDIA's plugin refuses this pair outright; here MPS shares whole GPUs and MIG devices stay as they are. */
-function mixedMpsFindings({ settings, config, nodeName }: OffersRequest): readonly Finding[] {
-  if (settings.migStrategy !== "mixed" || config.sharing.strategy !== "mps") return [];
-  return [
-    finding(
-      "mps-with-mixed-strategy",
-      nodeSubject(nodeName),
-      `MPS is configured with MIG strategy mixed on ${nodeName}; whole GPUs are shared by MPS, MIG devices are not`,
-      { remedy: "use timeSlicing, or MIG strategy none, if NVIDIA's device plugin shall take the same file" },
-    ),
-  ];
 }
 
 function capabilityFindings(

@@ -12,6 +12,7 @@ import type { NodeDevice } from "./node-device.ts";
 import {
   absentDeviceFinding,
   absentResourceFinding,
+  type ClientLimit,
   clientLimitFinding,
   type Listing,
   listedTwiceFindings,
@@ -81,7 +82,7 @@ function targetName(entry: SharedResource, sharing: SharingConfig): string {
   return entry.rename ?? (sharing.renameByDefault ? `${entry.name}.shared` : entry.name);
 }
 
-/** A GPU's MPS server takes so many clients, under whatever names they come; who is listed first has its shares first. */
+/** A device's MPS server takes so many clients, under whatever names they come; who is listed first has its shares first. */
 function withinClientLimit(
   listings: Iterable<Listing>,
   { sharing, nodeName }: SharingRequest,
@@ -89,16 +90,19 @@ function withinClientLimit(
 ): readonly Listing[] {
   if (sharing.strategy !== "mps") return [...listings];
   const left = new Map<NodeDevice, number>();
-  const cut = new Map<SharedResource, number>();
+  const cut = new Map<SharedResource, ClientLimit>();
   const fitting = [...listings].flatMap((listing) => {
     const { one, entry } = listing;
-    const free = left.get(one) ?? mpsClientLimit;
+    const limit = mpsClientLimit(one);
+    const free = left.get(one) ?? limit;
     const replicas = Math.min(listing.replicas, free);
     left.set(one, free - replicas);
-    if (replicas < listing.replicas) cut.set(entry, Math.min(cut.get(entry) ?? replicas, replicas));
+    if (replicas < Math.min(listing.replicas, cut.get(entry)?.offered ?? Infinity)) {
+      cut.set(entry, { one, limit, offered: replicas });
+    }
     return replicas === 0 ? [] : [{ ...listing, replicas }];
   });
-  findings.push(...[...cut].map(([entry, offered]) => clientLimitFinding(entry, offered, nodeName)));
+  findings.push(...[...cut].map(([entry, limit]) => clientLimitFinding(entry, limit, nodeName)));
   return fitting;
 }
 

@@ -2,7 +2,6 @@
 import { type Finding, finding } from "../base/index.ts";
 import type { SharedResource } from "../config/index.ts";
 import type { ChosenDevices } from "./chosen-devices.ts";
-import { mpsClientLimit } from "./mps.ts";
 import type { NodeDevice } from "./node-device.ts";
 import type { NamedDevices } from "./strategy.ts";
 import { devicesText, resourceSubject } from "./subject.ts";
@@ -99,14 +98,27 @@ export function mpsObstacleFindings(
   return findings;
 }
 
-/** More replicas than MPS has clients; `offered` is how many of a GPU are left for the entry. */
-export function clientLimitFinding(entry: SharedResource, offered: number, nodeName: string): Finding {
+/** A device of which MPS has fewer clients than an entry wants. */
+export interface ClientLimit {
+  readonly one: NodeDevice;
+  /** Clients of the device, under all its names. */
+  readonly limit: number;
+  /** What is left of them for the entry. */
+  readonly offered: number;
+}
+
+/** More replicas than MPS has clients. */
+export function clientLimitFinding(
+  entry: SharedResource,
+  { one, limit, offered }: ClientLimit,
+  nodeName: string,
+): Finding {
   return finding(
     "mps-client-limit",
     resourceSubject(nodeName, entry.name),
-    `${entry.replicas} MPS shares are asked for ${entry.name} of ${nodeName} and an MPS server takes ${mpsClientLimit} clients; ${offered} are offered`,
+    `${entry.replicas} MPS shares are asked for ${entry.name} of ${nodeName} and MPS takes ${limit} clients of ${devicesText([one])}; ${offered} are offered`,
     {
-      remedy: `let the replicas of a GPU be ${mpsClientLimit} or less, under all its names together`,
+      remedy: `let the replicas of such a device be ${limit} or less, under all its names together`,
       place: entry.place,
     },
   );

@@ -57,12 +57,6 @@ const rows: readonly Row[] = [
   },
   { name: "an IMEX channel that cannot be", config: "imex: {channelIDs: [1]}", code: "bad-value" },
   {
-    name: "MPS with the mixed strategy",
-    config: `{flags: {migStrategy: mixed, mpsRoot: /run/mps}, sharing: ${mps("gpu")}}`,
-    code: "mps-with-mixed-strategy",
-    offered: { [GPU]: 2, "nvidia.com/mig-1g.10gb": 1, "nvidia.com/mig-3g.40gb": 1 },
-  },
-  {
     name: "MPS without a root",
     config: `sharing: ${mps("gpu")}`,
     code: "mps-not-possible",

@@ -26,8 +26,8 @@ function asking(name: string, memory: string, limits = share) {
 
 async function crashDaemon(cluster: TestCluster): Promise<void> {
   const { mps } = cluster.node().driver;
-  const { uuid: gpuUuid } = await cluster.gpu(0);
-  mps.kill((await mps.pid({ directory: `/run/nvidia/mps/${gpuUuid}`, gpuUuid })) ?? assert.fail("no daemon"));
+  const { uuid: deviceUuid } = await cluster.gpu(0);
+  mps.kill((await mps.pid({ directory: `/run/nvidia/mps/${deviceUuid}`, deviceUuid })) ?? assert.fail("no daemon"));
 }
 
 function daemons(cluster: TestCluster): Promise<readonly string[]> {
@@ -117,10 +117,36 @@ test("a reboot takes the daemon; the next one serves the pods that come back", a
   });
 });
 
+test("slices shared by MPS: each client has its part of its slice; a change leaves the daemons of what stays", async (t) => {
+  const mps = { resources: [{ name: "nvidia.com/mig-1g.10gb", replicas: 2 }] };
+  const objects = [
+    nodeManifest("node-a", "A100-80GB"),
+    clusterPolicy({ strategy: "mixed", plugin: "plugin", pluginDefault: "any", mig: "mig" }),
+    configMap("plugin", { any: JSON.stringify({ version: "v1", sharing: { mps } }) }),
+    configMap("mig", { "config.yaml": migParted({ more: { "1g.10gb": 3 }, fewer: { "1g.10gb": 1, "2g.20gb": 1 } }) }),
+  ];
+  const slice = { "nvidia.com/mig-1g.10gb": "1" };
+  await withCluster(t, { objects }, async (cluster) => {
+    await cluster.relabel("more");
+    await cluster.offers("nvidia.com/mig-1g.10gb", 6);
+    assert.equal((await daemons(cluster)).length, 3);
+    // 9,728 MiB by two.
+    await cluster.createPods(asking("fits", "4864Mi", slice), asking("too-much", "4865Mi", slice));
+    await cluster.podsBecome("Running", "fits");
+    await cluster.podsBecome("Failed", "too-much");
+    await cluster.relabel("fewer");
+    await cluster.migBecomes("fewer", "success");
+    await cluster.offers("nvidia.com/mig-1g.10gb", 2);
+    await cluster.offers("nvidia.com/mig-2g.20gb", 1);
+    await cluster.podsBecome("Running", "fits");
+    assert.equal((await daemons(cluster)).length, 1);
+  });
+});
+
 test("a GPU that is to be cut loses its daemon first, and gets one again when it is whole", async (t) => {
   const objects = [
     nodeManifest("node-a", "A100-80GB"),
-    clusterPolicy({ strategy: "single", plugin: "plugin", pluginDefault: "any", mig: "mig" }),
+    clusterPolicy({ strategy: "mixed", plugin: "plugin", pluginDefault: "any", mig: "mig" }),
     configMap("plugin", { any: byMps(4) }),
     configMap("mig", { "config.yaml": migParted({ cut: { "1g.10gb": 7 }, whole: {} }) }),
   ];
@@ -130,7 +156,7 @@ test("a GPU that is to be cut loses its daemon first, and gets one again when it
     await cluster.relabel("cut");
     await cluster.migBecomes("cut", "success");
     assert.deepEqual(await daemons(cluster), []);
-    await cluster.offers("nvidia.com/gpu", 7);
+    await cluster.offers("nvidia.com/mig-1g.10gb", 7);
     await cluster.relabel("whole");
     await cluster.migBecomes("whole", "success");
     await cluster.offers("nvidia.com/gpu", 4);

@@ -90,7 +90,12 @@ describe("labels of resources", () => {
       strategy: "mixed",
       share: ["gpu x4", "mig-1g.10gb x2"],
       sharing: { strategy: "mps" },
-      want: { "mps.capable": "false", "gpu.replicas": "4", "mig-1g.10gb.replicas": "1" },
+      want: {
+        "mps.capable": "false",
+        "gpu.replicas": "4",
+        "mig-1g.10gb.replicas": "2",
+        "mig-1g.10gb.sharing-strategy": "mps",
+      },
     },
     {
       name: "single: all are slices of one profile",

@@ -8,7 +8,7 @@ import {
   mpsServerCommands,
   type Offer,
 } from "../../src/sharing/index.ts";
-import { gpus, nodeOffers } from "./fixtures.ts";
+import { gpu, gpus, nodeOffers } from "./fixtures.ts";
 
 /** Offers of one GPU of that size, shared by so many. */
 function sized(memoryMiB: number, replicas: number): readonly Offer[] {
@@ -46,9 +46,9 @@ describe("limits are NVIDIA's, rounded down", () => {
   }
 });
 
-/** `GPU 0: 4 shares of 20480 MiB, 25 %`. */
-function text({ gpuIndex, shares, limits }: MpsDaemon): string {
-  return `GPU ${gpuIndex}: ${shares} shares, ${limits.memoryMiB} MiB, ${limits.threadPercentage} %`;
+/** `GPU-0: 4 shares of 20480 MiB, 25 %`. */
+function text({ deviceUuid, shares, limits }: MpsDaemon): string {
+  return `${deviceUuid}: ${shares} shares, ${limits.memoryMiB} MiB, ${limits.threadPercentage} %`;
 }
 
 describe("daemons", () => {
@@ -56,23 +56,23 @@ describe("daemons", () => {
     {
       name: "two GPUs by four have one each",
       share: ["gpu x4"],
-      want: [0, 1].map((at) => `GPU ${at}: 4 shares, 20480 MiB, 25 %`),
+      want: [0, 1].map((at) => `GPU-${at}: 4 shares, 20480 MiB, 25 %`),
     },
     {
       name: "unequal shares have limits of their own",
       share: ["gpu[0] x2", "gpu[1] x5"],
-      want: ["GPU 0: 2 shares, 40960 MiB, 50 %", "GPU 1: 5 shares, 16384 MiB, 20 %"],
+      want: ["GPU-0: 2 shares, 40960 MiB, 50 %", "GPU-1: 5 shares, 16384 MiB, 20 %"],
     },
     {
       name: "a GPU under two names has one daemon, which allows the larger share",
       share: ["gpu[0] x2 as large", "gpu[0] x8 as small"],
-      want: ["GPU 0: 10 shares, 40960 MiB, 50 %"],
+      want: ["GPU-0: 10 shares, 40960 MiB, 50 %"],
     },
     {
       name: "where a container may ask for all shares, all are allowed",
       share: ["gpu[0] x4"],
       all: true,
-      want: ["GPU 0: 4 shares, 81920 MiB, 100 %"],
+      want: ["GPU-0: 4 shares, 81920 MiB, 100 %"],
     },
     { name: "time slices have none", share: ["gpu x4"], strategy: "time-slicing", want: [] },
   ] as const;
@@ -85,6 +85,19 @@ describe("daemons", () => {
       assert.deepEqual(mpsDaemons(nodeOffers({ gpus: gpus(2), share, sharing }).offers).map(text), want);
     });
   }
+});
+
+test("a MIG device has a daemon of its own, with limits of its own memory", () => {
+  const node = {
+    gpus: [gpu(0, "3g.40gb@0 1g.10gb@4")],
+    settings: { migStrategy: "mixed" as const },
+    share: ["mig-3g.40gb x2", "mig-1g.10gb x5"],
+    sharing: { strategy: "mps" as const, failRequestsGreaterThanOne: true },
+  };
+  assert.deepEqual(mpsDaemons(nodeOffers(node).offers).map(text), [
+    "MIG-0-4-0: 5 shares, 1945 MiB, 20 %",
+    "MIG-0-0-0: 2 shares, 20096 MiB, 50 %",
+  ]);
 });
 
 test("a server that runs is told by its process id", () => {

@@ -1,5 +1,5 @@
 /**
- * What is wanted of the MPS control daemon of one GPU, and how it stands.
+ * What is wanted of the MPS control daemon of one device, and how it stands.
  */
 import type { MpsDaemon } from "../../sharing/index.ts";
 
@@ -11,7 +11,7 @@ export interface MpsWish {
 }
 
 /**
- * How it stands: `waiting` until pods that hold the GPU without MPS have ended; `ending` until those that hold it by MPS
+ * How it stands: `waiting` until pods that hold the device without MPS have ended; `ending` until those that hold it by MPS
  * have; shares may be given out in `ready` alone.
  */
 export type MpsState =

@@ -1,5 +1,5 @@
 /**
- * MPS on one node: a supervised control daemon for each GPU that is shared so, and what is to be told about them.
+ * MPS on one node: a supervised control daemon for each device that is shared so, and what is to be told about them.
  */
 import { type Clock, errorText, type Finding, finding, type Logger } from "../../base/index.ts";
 import { type Device, type MpsDaemon, mpsDaemons, mpsDirectory, type Offer } from "../../sharing/index.ts";
@@ -29,16 +29,16 @@ export interface NodeMpsOptions {
 
 export class NodeMps {
   readonly #options: NodeMpsOptions;
-  /** By GPU UUID; one that is gone stays, since what is there costs nothing. */
+  /** By device UUID; one that is gone stays, since what is there costs nothing. */
   readonly #supervisors = new Map<string, MpsSupervisor>();
   /**
-   * GPUs that were offered without MPS since a daemon served them last: pods that hold one of them are no clients. Before
-   * the first offer of a GPU its holders count as clients: after a reboot their daemon is gone and they need it.
+   * Devices that were offered without MPS since a daemon served them last: pods that hold one of them are no clients.
+   * Before the first offer of a device its holders count as clients: after a reboot their daemon is gone and they need it.
    */
   readonly #otherwise = new Set<string>();
   /** Where it was looked for what an agent before has left. */
   readonly #roots = new Set<string>();
-  /** Names of GPUs for people, as offers had them last. */
+  /** Names of devices for people, as offers had them last. */
   readonly #names = new Map<string, string>();
 
   constructor(options: NodeMpsOptions) {
@@ -47,17 +47,17 @@ export class NodeMps {
 
   /** Makes the daemons that `offers` need all there are below `root`; returns once those that run know their limits. */
   async follow(offers: readonly Offer[], root: string): Promise<void> {
-    const daemons = new Map(mpsDaemons(offers).map((daemon) => [daemon.gpuUuid, daemon]));
-    for (const { gpuUuid, gpuIndex } of offers.flatMap(({ devices }) => devices)) {
-      this.#names.set(gpuUuid, `GPU ${gpuIndex}`);
+    const daemons = new Map(mpsDaemons(offers).map((daemon) => [daemon.deviceUuid, daemon]));
+    for (const { uuid, index, migProfile } of offers.flatMap(({ devices }) => devices)) {
+      this.#names.set(uuid, migProfile === undefined ? `GPU ${index}` : `MIG device ${index} (${migProfile})`);
     }
     await this.#find(root);
-    for (const gpuUuid of this.#names.keys()) {
-      if (daemons.has(gpuUuid)) this.#supervisor(gpuUuid);
-      else if (this.isReady({ gpuUuid })) this.#otherwise.add(gpuUuid);
+    for (const deviceUuid of this.#names.keys()) {
+      if (daemons.has(deviceUuid)) this.#supervisor(deviceUuid);
+      else if (this.isReady({ uuid: deviceUuid })) this.#otherwise.add(deviceUuid);
     }
-    for (const [gpuUuid, supervisor] of this.#supervisors) {
-      const daemon = daemons.get(gpuUuid);
+    for (const [deviceUuid, supervisor] of this.#supervisors) {
+      const daemon = daemons.get(deviceUuid);
       supervisor.follow(daemon && { daemon, root });
     }
     const { clock } = this.#options;
@@ -68,19 +68,23 @@ export class NodeMps {
   }
 
   /** Whether pods may get the device as far as MPS is concerned: its daemon works, or it needs none and has none. */
-  isReady({ gpuUuid }: Pick<Device, "gpuUuid">): boolean {
-    const supervisor = this.#supervisors.get(gpuUuid);
+  isReady({ uuid }: Pick<Device, "uuid">): boolean {
+    const supervisor = this.#supervisors.get(uuid);
     return supervisor === undefined || supervisor.state.kind === (supervisor.wish === undefined ? "gone" : "ready");
   }
 
-  /** Ends the daemon of a GPU that is to be cut: its server would keep the GPU busy. Nobody holds the GPU by then. */
-  async release(gpuUuid: string): Promise<void> {
-    const supervisor = this.#supervisors.get(gpuUuid);
+  /** Ends the daemons of devices that are to go: a server would keep its device busy. Nobody holds them by then. */
+  async release(deviceUuids: readonly string[]): Promise<void> {
+    await Promise.all(deviceUuids.map((one) => this.#release(one)));
+  }
+
+  async #release(deviceUuid: string): Promise<void> {
+    const supervisor = this.#supervisors.get(deviceUuid);
     if (supervisor === undefined || supervisor.state.kind === "gone") return;
     supervisor.follow(undefined);
     const { clock, log } = this.#options;
     await within({ clock, ms: RELEASE_MS, missing: "no end" }, () => supervisor.ended()).catch((error: unknown) => {
-      log.warn({ gpuUuid, error: errorText(error) }, "MPS control daemon is in the way of a change");
+      log.warn({ deviceUuid, error: errorText(error) }, "MPS control daemon is in the way of a change");
     });
   }
 
@@ -93,45 +97,47 @@ export class NodeMps {
   async stop(): Promise<void> {
     const { log } = this.#options;
     await Promise.all(
-      [...this.#supervisors].map(([gpuUuid, one]) =>
-        one.stop().catch((error: unknown) => log.warn({ gpuUuid, error: errorText(error) }, "MPS daemon not ended")),
+      [...this.#supervisors].map(([deviceUuid, one]) =>
+        one.stop().catch((error: unknown) => log.warn({ deviceUuid, error: errorText(error) }, "MPS daemon not ended")),
       ),
     );
   }
 
-  /** How many client processes each daemon that works had when it was last asked, by GPU UUID. */
+  /** How many client processes each daemon that works had when it was last asked, by device UUID. */
   clients(): ReadonlyMap<string, number> {
     return new Map(
-      [...this.#supervisors].flatMap(([gpuUuid, { state }]) =>
-        state.kind === "ready" ? [[gpuUuid, state.clients] as const] : [],
+      [...this.#supervisors].flatMap(([deviceUuid, { state }]) =>
+        state.kind === "ready" ? [[deviceUuid, state.clients] as const] : [],
       ),
     );
   }
 
   /** What keeps shares from being given out. */
   findings(): readonly Finding[] {
-    return [...this.#supervisors].flatMap(([gpuUuid, { state, wish }]) => this.#found(gpuUuid, state, wish?.daemon));
+    return [...this.#supervisors].flatMap(([deviceUuid, { state, wish }]) =>
+      this.#found(deviceUuid, state, wish?.daemon),
+    );
   }
 
-  #found(gpuUuid: string, state: MpsState, daemon: MpsDaemon | undefined): readonly Finding[] {
-    const gpu = this.#name(gpuUuid);
-    const subject = { kind: "gpu", name: `${this.#options.node} ${gpu}` } as const;
-    const evidence = { gpuUuid, simulated: this.#options.machine.simulated };
+  #found(deviceUuid: string, state: MpsState, daemon: MpsDaemon | undefined): readonly Finding[] {
+    const device = this.#name(deviceUuid);
+    const subject = { kind: "gpu", name: `${this.#options.node} ${device}` } as const;
+    const evidence = { deviceUuid, simulated: this.#options.machine.simulated };
     const shares = `${daemon?.shares ?? 0} shares`;
     switch (state.kind) {
       case "down": {
-        const message = `the ${this.#word()} of ${gpu} does not work, so its ${shares} are not given to pods: ${state.reason}`;
+        const message = `the ${this.#word()} of ${device} does not work, so its ${shares} are not given to pods: ${state.reason}`;
         const remedy = "it is started again by itself; if that does not help, see control.log in its log directory";
         return [finding("mps-daemon-down", subject, message, { remedy, evidence })];
       }
       case "waiting": {
-        const message = `${gpu} is to be shared by MPS, but pods hold it without; its ${shares} are not given out before they have ended`;
+        const message = `${device} is to be shared by MPS, but pods hold it without; its ${shares} are not given out before they have ended`;
         const remedy = "wait for those pods, or delete them";
         return [finding("mps-waits", subject, message, { remedy, evidence })];
       }
       case "ending": {
         if (!state.held) return [];
-        const message = `${gpu} is not to be shared by MPS any more, but pods still hold its shares; it is given to no other pod before they have ended`;
+        const message = `${device} is not to be shared by MPS any more, but pods still hold its shares; it is given to no other pod before they have ended`;
         const remedy = "wait for those pods, or delete them";
         return [finding("mps-daemon-held", subject, message, { remedy, evidence })];
       }
@@ -145,43 +151,43 @@ export class NodeMps {
   /** Daemons that were left behind get a supervisor, which adopts or ends them. */
   async #find(root: string): Promise<void> {
     if (root === "" || this.#roots.has(root)) return;
-    for (const gpuUuid of await this.#options.machine.known(root)) {
-      if (!this.#supervisors.has(gpuUuid)) this.#supervisor(gpuUuid, mpsDirectory(root, gpuUuid));
+    for (const deviceUuid of await this.#options.machine.known(root)) {
+      if (!this.#supervisors.has(deviceUuid)) this.#supervisor(deviceUuid, mpsDirectory(root, deviceUuid));
     }
     this.#roots.add(root);
   }
 
-  #supervisor(gpuUuid: string, directory?: string): void {
-    if (this.#supervisors.has(gpuUuid)) return;
+  #supervisor(deviceUuid: string, directory?: string): void {
+    if (this.#supervisors.has(deviceUuid)) return;
     const { machine, clock, log, holders } = this.#options;
-    const place = directory === undefined ? undefined : { directory, gpuUuid };
+    const place = directory === undefined ? undefined : { directory, deviceUuid };
     const held = (): Promise<boolean> =>
       holders().then(
-        (devices) => devices.has(gpuUuid),
+        (devices) => devices.has(deviceUuid),
         () => true, // While nobody can tell, everything counts as held.
       );
     const options = {
-      gpuUuid,
+      deviceUuid,
       machine,
       clock,
       log,
       held,
-      heldOtherwise: async () => this.#otherwise.has(gpuUuid) && (await held()),
-      onState: (state: MpsState, before: MpsState) => this.#onState(gpuUuid, state, before),
+      heldOtherwise: async () => this.#otherwise.has(deviceUuid) && (await held()),
+      onState: (state: MpsState, before: MpsState) => this.#onState(deviceUuid, state, before),
     };
-    this.#supervisors.set(gpuUuid, new MpsSupervisor(options, place));
+    this.#supervisors.set(deviceUuid, new MpsSupervisor(options, place));
   }
 
-  #onState(gpuUuid: string, state: MpsState, before: MpsState): void {
+  #onState(deviceUuid: string, state: MpsState, before: MpsState): void {
     if (state.kind === before.kind && state.kind === "ready") return;
     const { events, onChange } = this.#options;
-    if (state.kind === "ready") this.#otherwise.delete(gpuUuid);
-    const daemon = this.#supervisors.get(gpuUuid)?.wish?.daemon;
+    if (state.kind === "ready") this.#otherwise.delete(deviceUuid);
+    const daemon = this.#supervisors.get(deviceUuid)?.wish?.daemon;
     if (state.kind === "ready" && daemon !== undefined) {
       const { memoryMiB, threadPercentage } = daemon.limits;
       const memory = memoryMiB === undefined ? "" : ` ${memoryMiB} MiB and`;
       const limits = `a client gets at most${memory} ${threadPercentage} % of the threads`;
-      const message = `the ${this.#word()} of ${this.#name(gpuUuid)} works: ${daemon.shares} shares, ${limits}`;
+      const message = `the ${this.#word()} of ${this.#name(deviceUuid)} works: ${daemon.shares} shares, ${limits}`;
       events.add("node", { reason: "MpsDaemonReady", message, severity: "info" });
       void events.tell();
     }
@@ -192,8 +198,8 @@ export class NodeMps {
     return this.#options.machine.simulated ? "simulated MPS control daemon" : "MPS control daemon";
   }
 
-  #name(gpuUuid: string): string {
-    return this.#names.get(gpuUuid) ?? `GPU ${gpuUuid}`;
+  #name(deviceUuid: string): string {
+    return this.#names.get(deviceUuid) ?? deviceUuid;
   }
 
   #all(): readonly MpsSupervisor[] {

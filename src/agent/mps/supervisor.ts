@@ -1,9 +1,9 @@
 /**
- * Keeps the MPS control daemon of one GPU as it is wanted: runs it, watches it, starts it again, ends it.
+ * Keeps the MPS control daemon of one device as it is wanted: runs it, watches it, starts it again, ends it.
  *
  * Each step looks at what there is and does one thing about it, so a daemon that an agent before left behind, or that
  * somebody else killed, needs no case of its own. What a pod uses is never taken from it: a daemon that is not wanted
- * any more lives on until nobody holds a share, and none is started on a GPU that pods got by other means.
+ * any more lives on until nobody holds a share, and none is started on a device that pods got by other means.
  */
 import { type Clock, errorText, type Logger, TrancheError } from "../../base/index.ts";
 import {
@@ -35,11 +35,11 @@ const LONGEST_RETRY_MS = 60_000;
 const STEADY_MS = 60_000;
 
 export interface SupervisorOptions {
-  readonly gpuUuid: string;
+  readonly deviceUuid: string;
   readonly machine: MpsMachine;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Whether a pod holds the GPU; true while nobody can tell. */
+  /** Whether a pod holds the device; true while nobody can tell. */
   held(): Promise<boolean>;
   /** Whether pods hold it that got it without MPS. */
   heldOtherwise(): Promise<boolean>;
@@ -100,21 +100,21 @@ export class MpsSupervisor {
     await this.#running;
   }
 
-  /** Stops watching. A daemon whose GPU nobody holds is ended; another one is left to the agent that comes next. */
+  /** Stops watching. A daemon whose device nobody holds is ended; another one is left to the agent that comes next. */
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#running;
     const place = this.#place;
     if (place === undefined) return;
     if (await this.#inUse(place)) {
-      this.#options.log.info({ gpuUuid: place.gpuUuid }, "MPS control daemon left to its clients");
+      this.#options.log.info({ deviceUuid: place.deviceUuid }, "MPS control daemon left to its clients");
       return;
     }
     await this.#end(place);
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, log, gpuUuid } = this.#options;
+    const { clock, log, deviceUuid } = this.#options;
     while (!signal.aborted) {
       this.#wake = Promise.withResolvers<void>();
       let waitMs: number | undefined;
@@ -122,7 +122,7 @@ export class MpsSupervisor {
         waitMs = await this.#step(signal);
       } catch (error) {
         if (signal.aborted) return;
-        log.warn({ gpuUuid, error: errorText(error) }, "MPS control daemon does not work");
+        log.warn({ deviceUuid, error: errorText(error) }, "MPS control daemon does not work");
         waitMs = this.#failed(errorText(error));
       }
       if (waitMs === undefined) {
@@ -139,9 +139,9 @@ export class MpsSupervisor {
 
   /** One look and what follows from it; how long until the next, `undefined` when there is nothing left to look at. */
   async #step(signal: AbortSignal): Promise<number | undefined> {
-    const { clock, gpuUuid } = this.#options;
+    const { clock, deviceUuid } = this.#options;
     const wish = this.#wish;
-    const directory = wish && mpsDirectory(wish.root, gpuUuid);
+    const directory = wish && mpsDirectory(wish.root, deviceUuid);
     if (this.#place !== undefined && this.#place.directory !== directory) return this.#leave(this.#place);
     if (wish === undefined || directory === undefined) {
       this.#set({ kind: "gone" });
@@ -149,7 +149,7 @@ export class MpsSupervisor {
     }
     const waitMs = this.#retryAtMs - clock.now();
     if (waitMs > 0) return waitMs;
-    const place = { directory, gpuUuid };
+    const place = { directory, deviceUuid };
     if ((await this.#options.machine.pid(place)) === undefined) {
       if (this.#state.kind === "ready") throw new TrancheError("mps-daemon", "its process has ended");
       if (!(await this.#start(place, signal))) {
@@ -170,7 +170,7 @@ export class MpsSupervisor {
     return LOOK_MS;
   }
 
-  /** Starts the daemon; false when pods hold the GPU that do not use MPS, which would keep its server from the GPU. */
+  /** Starts the daemon; false when pods hold the device that do not use MPS, which would keep its server from it. */
   async #start(place: MpsPlace, signal: AbortSignal): Promise<boolean> {
     const { clock, machine, heldOtherwise } = this.#options;
     this.#told = undefined;
@@ -285,7 +285,8 @@ export class MpsSupervisor {
     const wish = this.#wish;
     if (wish === undefined || this.#place === undefined) return true;
     return (
-      this.#told !== toldKey({ ...this.#place, directory: mpsDirectory(wish.root, this.#place.gpuUuid) }, wish.daemon)
+      this.#told !==
+      toldKey({ ...this.#place, directory: mpsDirectory(wish.root, this.#place.deviceUuid) }, wish.daemon)
     );
   }
 

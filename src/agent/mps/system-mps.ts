@@ -18,7 +18,8 @@ export interface SystemMpsOptions {
   readonly startArguments: readonly string[];
   /**
    * nvidia-smi, which gives a shared GPU to the MPS server alone (compute mode EXCLUSIVE_PROCESS), so that a client
-   * whose daemon is gone fails instead of running without limits. `undefined` leaves compute modes as they are.
+   * whose daemon is gone fails instead of running without limits. `undefined` leaves compute modes as they are; MIG devices
+   * keep theirs in any case.
    */
   readonly smiBinary: string | undefined;
   /** As PATH has it: where programs are looked for, the MPS server by the control daemon too. */
@@ -45,25 +46,26 @@ interface Run {
 export function systemMps({ binary, startArguments, smiBinary, searchPath }: SystemMpsOptions): MpsMachine {
   const program = basename(binary);
   const base = { PATH: searchPath };
-  const setMode = async (gpuUuid: string, mode: "EXCLUSIVE_PROCESS" | "DEFAULT"): Promise<void> => {
-    if (smiBinary === undefined) return;
-    await run({ command: smiBinary, args: ["-i", gpuUuid, "-c", mode], env: base });
+  const setMode = async (deviceUuid: string, mode: "EXCLUSIVE_PROCESS" | "DEFAULT"): Promise<void> => {
+    if (smiBinary === undefined || isMig(deviceUuid)) return;
+    await run({ command: smiBinary, args: ["-i", deviceUuid, "-c", mode], env: base });
   };
   return {
     simulated: false,
-    known: async (root) => (await readdir(root).catch(ifAbsent([]))).filter((name) => name.startsWith("GPU-")),
+    known: async (root) =>
+      (await readdir(root).catch(ifAbsent([]))).filter((name) => name.startsWith("GPU-") || isMig(name)),
     pid: (place) => livingPid(place, program),
     start: async (place, signal) => {
       await prepare(place);
-      await setMode(place.gpuUuid, "EXCLUSIVE_PROCESS");
+      await setMode(place.deviceUuid, "EXCLUSIVE_PROCESS");
       const file = await open(join(logOf(place), "start.log"), "w");
       try {
-        // With CUDA_VISIBLE_DEVICES the daemon has the GPU as its number 0, and no other.
+        // With CUDA_VISIBLE_DEVICES the daemon has the device as its number 0, and no other.
         const env = {
           ...base,
           ...pipeEnv(place),
           CUDA_MPS_LOG_DIRECTORY: logOf(place),
-          CUDA_VISIBLE_DEVICES: place.gpuUuid,
+          CUDA_VISIBLE_DEVICES: place.deviceUuid,
         };
         await run({ command: binary, args: startArguments, env, output: file.fd, signal });
       } catch (error) {
@@ -83,10 +85,14 @@ export function systemMps({ binary, startArguments, smiBinary, searchPath }: Sys
       }
     },
     tidy: async (place) => {
-      await setMode(place.gpuUuid, "DEFAULT");
+      await setMode(place.deviceUuid, "DEFAULT");
       await rm(place.directory, { recursive: true, force: true });
     },
   };
+}
+
+function isMig(deviceUuid: string): boolean {
+  return deviceUuid.startsWith("MIG-");
 }
 
 function pipeOf({ directory }: MpsPlace): string {

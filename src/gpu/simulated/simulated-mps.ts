@@ -1,5 +1,5 @@
 /**
- * NVIDIA's MPS on simulated GPUs: control daemons that take the commands of nvidia-cuda-mps-control, and the limits that
+ * NVIDIA's MPS on simulated GPUs and MIG devices: control daemons that take the commands of nvidia-cuda-mps-control, and the limits that
  * their clients run into.
  *
  * As with the real one, a client is held to the limits its server had when it came, and a process that finds no daemon
@@ -16,24 +16,24 @@ interface Server {
 
 interface Daemon {
   readonly pid: number;
-  readonly gpuUuid: string;
+  readonly deviceUuid: string;
   memoryMiB: number | undefined;
   threadPercentage: number;
   /** Started by the first client, as one server for everybody. */
   server: Server | undefined;
 }
 
-/** A daemon by its directory and its GPU. */
+/** A daemon by its directory and its device, a GPU or a MIG device. */
 export interface SimulatedMpsPlace {
   readonly directory: string;
-  readonly gpuUuid: string;
+  readonly deviceUuid: string;
 }
 
 /** The MPS side of one simulated node. */
 export class SimulatedMps {
   readonly simulated = true;
   /** By directory; without a daemon where one ended without being tidied away. */
-  readonly #places = new Map<string, { readonly gpuUuid: string; daemon: Daemon | undefined }>();
+  readonly #places = new Map<string, { readonly deviceUuid: string; daemon: Daemon | undefined }>();
   readonly #nextPid: () => number;
 
   /** `nextPid` gives numbers that no process of the node has. */
@@ -43,19 +43,21 @@ export class SimulatedMps {
 
   async known(root: string): Promise<readonly string[]> {
     const below = `${root.replace(/\/+$/, "")}/`;
-    return [...this.#places].filter(([directory]) => directory.startsWith(below)).map(([, { gpuUuid }]) => gpuUuid);
+    return [...this.#places]
+      .filter(([directory]) => directory.startsWith(below))
+      .map(([, { deviceUuid }]) => deviceUuid);
   }
 
   async pid({ directory }: SimulatedMpsPlace): Promise<number | undefined> {
     return this.#places.get(directory)?.daemon?.pid;
   }
 
-  async start({ directory, gpuUuid }: SimulatedMpsPlace): Promise<void> {
+  async start({ directory, deviceUuid }: SimulatedMpsPlace): Promise<void> {
     if (this.#places.get(directory)?.daemon !== undefined) {
       throw new TrancheError("mps-daemon", "an instance of this daemon is already running");
     }
-    const daemon = { pid: this.#nextPid(), gpuUuid, memoryMiB: undefined, threadPercentage: 100, server: undefined };
-    this.#places.set(directory, { gpuUuid, daemon });
+    const daemon = { pid: this.#nextPid(), deviceUuid, memoryMiB: undefined, threadPercentage: 100, server: undefined };
+    this.#places.set(directory, { deviceUuid, daemon });
   }
 
   async send(place: SimulatedMpsPlace, command: string): Promise<string> {
@@ -100,13 +102,13 @@ export class SimulatedMps {
   }
 
   /** Whether a process with this pipe becomes a client. */
-  reaches(pipeDirectory: string, gpuUuid: string): boolean {
-    return this.#daemonAt(pipeDirectory, gpuUuid) !== undefined;
+  reaches(pipeDirectory: string, deviceUuid: string): boolean {
+    return this.#daemonAt(pipeDirectory, deviceUuid) !== undefined;
   }
 
   /** The limit of device memory for a new client of `pipeDirectory`; `undefined` when nothing limits it. */
-  limitMiB(pipeDirectory: string, gpuUuid: string): number | undefined {
-    const daemon = this.#daemonAt(pipeDirectory, gpuUuid);
+  limitMiB(pipeDirectory: string, deviceUuid: string): number | undefined {
+    const daemon = this.#daemonAt(pipeDirectory, deviceUuid);
     return daemon === undefined ? undefined : (daemon.server ?? daemon).memoryMiB;
   }
 
@@ -129,8 +131,8 @@ export class SimulatedMps {
     this.#places.clear();
   }
 
-  #daemonAt(pipeDirectory: string, gpuUuid: string): Daemon | undefined {
+  #daemonAt(pipeDirectory: string, deviceUuid: string): Daemon | undefined {
     const daemon = this.#places.get(pipeDirectory.replace(/\/pipe$/, ""))?.daemon;
-    return daemon?.gpuUuid === gpuUuid ? daemon : undefined;
+    return daemon?.deviceUuid === deviceUuid ? daemon : undefined;
   }
 }

@@ -141,10 +141,8 @@ function gpuShare(gpu: Gpu, config: DevicePluginConfig): Share {
   return shareOf(firstMatch(config.resources.gpus, gpu.name)?.name ?? gpuResource, config);
 }
 
-/** MPS shares whole GPUs only. */
 function migShare(resource: string, profile: string, config: DevicePluginConfig): Share {
-  const share = shareOf(firstMatch(config.resources.mig, profile)?.name ?? resource, config);
-  return share.strategy === "mps" ? { ...share, replicas: 1, strategy: "none" } : share;
+  return shareOf(firstMatch(config.resources.mig, profile)?.name ?? resource, config);
 }
 
 /** The first entry that names the resource counts, as in NVIDIA's feature discovery. */

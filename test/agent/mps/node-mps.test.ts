@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { gpus, nodeOffers } from "../../sharing/fixtures.ts";
+import { gpu, gpus, nodeOffers } from "../../sharing/fixtures.ts";
 import { until } from "../../support/until.ts";
 import { MpsNode, mpsOffers } from "./support.ts";
 
 const four = mpsOffers(["gpu[0] x4"]);
-const gpu0 = { gpuUuid: "GPU-0" };
+const gpu0 = { uuid: "GPU-0" };
 
 test("each shared GPU gets a daemon of its own, which knows its limits before its shares are given out", async (t) => {
   const node = await MpsNode.make(t);
@@ -37,10 +37,35 @@ test("each shared GPU gets a daemon of its own, which knows its limits before it
   );
 });
 
+test("a MIG device has a daemon that sees it alone; a change ends those of what goes and no other", async (t) => {
+  const node = await MpsNode.make(t);
+  const { offers } = nodeOffers({
+    gpus: [gpu(0, "3g.40gb@0 3g.40gb@4")],
+    settings: { migStrategy: "single" },
+    share: ["gpu x2"],
+    sharing: { strategy: "mps" },
+  });
+  await node.mps.follow(offers, node.root);
+  await Promise.all([node.ready("MIG-0-0-0"), node.ready("MIG-0-4-0")]);
+  const log = join(node.root, "MIG-0-4-0", "log", "environment.json");
+  assert.match(await readFile(log, "utf8"), /"CUDA_VISIBLE_DEVICES":\s*"MIG-0-4-0"/);
+  assert.match(
+    node.events[0]?.message ?? "",
+    /^the MPS control daemon of MIG device 0:\d \(3g\.40gb\) works: 2 shares/,
+  );
+  await assert.rejects(node.modes(), { code: "ENOENT" });
+  const stays = await node.pid("MIG-0-0-0");
+  await node.mps.release(["MIG-0-4-0"]);
+  assert.deepEqual([await node.pid("MIG-0-4-0"), await node.pid("MIG-0-0-0")], [undefined, stays]);
+  node.restart();
+  await node.mps.follow([], node.root);
+  await until("what was left is found and ended", async () => (await node.pid("MIG-0-0-0")) === undefined);
+});
+
 test("a GPU that is not shared by MPS needs no daemon", async (t) => {
   const node = await MpsNode.make(t);
   await node.mps.follow(four, node.root);
-  assert.equal(node.mps.isReady({ gpuUuid: "GPU-1" }), true);
+  assert.equal(node.mps.isReady({ uuid: "GPU-1" }), true);
 });
 
 test("a daemon that dies takes its shares from pods until another one works", async (t) => {
@@ -114,7 +139,7 @@ test("a change of the GPU waits for a daemon that is being ended already", async
   await node.ready("GPU-0");
   await node.behave("stubborn");
   await node.mps.follow([], node.root);
-  await node.mps.release("GPU-0");
+  await node.mps.release(["GPU-0"]);
   assert.equal(await node.pid("GPU-0"), undefined);
 });
 
@@ -146,7 +171,7 @@ test("the daemons of a crashed agent are adopted where they are wanted and ended
   await node.mps.follow(four, node.root);
   await node.ready("GPU-0");
   assert.equal(await node.pid("GPU-0"), pid);
-  await until("GPU 1 is free", () => node.mps.isReady({ gpuUuid: "GPU-1" }));
+  await until("GPU 1 is free", () => node.mps.isReady({ uuid: "GPU-1" }));
   assert.equal(await node.pid("GPU-1"), undefined);
   await assert.rejects(stat(join(node.root, "GPU-1")), { code: "ENOENT" });
 });

@@ -46,16 +46,16 @@ class World {
     const told = this.told;
     const deaf = this.#deaf;
     this.#machine = new (class extends SimulatedMps {
-      override async start(place: { readonly directory: string; readonly gpuUuid: string }): Promise<void> {
+      override async start(place: { readonly directory: string; readonly deviceUuid: string }): Promise<void> {
         told.set(place.directory, []);
-        deaf.delete(place.gpuUuid);
+        deaf.delete(place.deviceUuid);
         await super.start(place);
       }
       override async send(
-        place: { readonly directory: string; readonly gpuUuid: string },
+        place: { readonly directory: string; readonly deviceUuid: string },
         command: string,
       ): Promise<string> {
-        if (deaf.has(place.gpuUuid)) return new Promise(() => {});
+        if (deaf.has(place.deviceUuid)) return new Promise(() => {});
         if (command.startsWith("set_default")) told.get(place.directory)?.push(command);
         return super.send(place, command);
       }
@@ -91,7 +91,7 @@ class World {
         return this.#follow();
       case "crash": {
         for (const root of roots) {
-          const place = { directory: `${root}/GPU-${deed.gpu}`, gpuUuid: `GPU-${deed.gpu}` };
+          const place = { directory: `${root}/GPU-${deed.gpu}`, deviceUuid: `GPU-${deed.gpu}` };
           this.#machine.kill((await this.#machine.pid(place)) ?? 0);
         }
         return;
@@ -136,9 +136,9 @@ class World {
   async running(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const root of roots) {
-      for (const gpuUuid of await this.#machine.known(root)) {
-        const directory = `${root}/${gpuUuid}`;
-        if ((await this.#machine.pid({ directory, gpuUuid })) === undefined) continue;
+      for (const deviceUuid of await this.#machine.known(root)) {
+        const directory = `${root}/${deviceUuid}`;
+        if ((await this.#machine.pid({ directory, deviceUuid })) === undefined) continue;
         const limits = this.told.get(directory)?.slice(-2).join(", ");
         found.push(`${directory}: ${limits}`);
       }
@@ -148,7 +148,7 @@ class World {
 
   wanted(): readonly string[] {
     return mpsDaemons(this.offers)
-      .map((one) => `${this.#root}/${one.gpuUuid}: ${mpsLimitCommands(one).join(", ")}`)
+      .map((one) => `${this.#root}/${one.deviceUuid}: ${mpsLimitCommands(one).join(", ")}`)
       .sort();
   }
 
@@ -186,7 +186,7 @@ test("the daemons that run in the end are those wanted, with the limits wanted",
       await world.settle();
       assert.deepEqual(await world.running(), world.wanted());
       assert.deepEqual(world.mps.findings(), []);
-      for (const gpuUuid of ["GPU-0", "GPU-1"]) assert.equal(world.mps.isReady({ gpuUuid }), true);
+      for (const deviceUuid of ["GPU-0", "GPU-1"]) assert.equal(world.mps.isReady({ uuid: deviceUuid }), true);
       assert.equal(world.mps.busy, false);
       await world.end();
       assert.deepEqual(await world.running(), []);
@@ -201,7 +201,7 @@ test("what is given out never changes hands while a pod holds it: a held daemon 
       const world = new World();
       await world.does({ kind: "config", replicas: [4, 0], root: "/run/a" });
       await world.pass(1_000);
-      assert.equal(world.mps.isReady({ gpuUuid: "GPU-0" }), true);
+      assert.equal(world.mps.isReady({ uuid: "GPU-0" }), true);
       const before = await world.running();
       world.held.set("GPU-0", true);
       const others = list.filter((deed) => !("gpu" in deed && deed.gpu === 0));

@@ -30,7 +30,7 @@ test("a daemon that may not be ended does not end the agent, which tries again",
   };
   const states: string[] = [];
   const supervisor = new MpsSupervisor({
-    gpuUuid: "GPU-0",
+    deviceUuid: "GPU-0",
     machine,
     clock: fastClock(50),
     log: silentLogger,

@@ -80,8 +80,8 @@ export class MpsNode {
     return `${this.#directory}:/usr/bin:/bin`;
   }
 
-  pid(gpuUuid: string): Promise<number | undefined> {
-    return this.machine.pid({ directory: join(this.root, gpuUuid), gpuUuid });
+  pid(deviceUuid: string): Promise<number | undefined> {
+    return this.machine.pid({ directory: join(this.root, deviceUuid), deviceUuid });
   }
 
   /** How the stand-in behaves from now on. */
@@ -94,8 +94,8 @@ export class MpsNode {
   }
 
   /** The commands a daemon was sent that set something. */
-  async told(gpuUuid: string): Promise<readonly string[]> {
-    const text = await readFile(join(this.root, gpuUuid, "log", "control.log"), "utf8");
+  async told(deviceUuid: string): Promise<readonly string[]> {
+    const text = await readFile(join(this.root, deviceUuid, "log", "control.log"), "utf8");
     return text.split("\n").filter((line) => line.startsWith("set_"));
   }
 
@@ -104,8 +104,8 @@ export class MpsNode {
     return (await readFile(join(this.#directory, "modes"), "utf8")).trim().split("\n");
   }
 
-  ready(gpuUuid: string): Promise<unknown> {
-    return until(`the daemon of ${gpuUuid} works`, () => this.mps.isReady({ gpuUuid }), 30_000);
+  ready(deviceUuid: string): Promise<unknown> {
+    return until(`the daemon of ${deviceUuid} works`, () => this.mps.isReady({ uuid: deviceUuid }), 30_000);
   }
 
   codes(): readonly string[] {
@@ -115,8 +115,8 @@ export class MpsNode {
   /** Ends the agent, and every daemon a test has left. */
   async clear(): Promise<void> {
     await this.mps.stop();
-    for (const gpuUuid of await this.machine.known(this.root)) {
-      const pid = await this.pid(gpuUuid);
+    for (const deviceUuid of await this.machine.known(this.root)) {
+      const pid = await this.pid(deviceUuid);
       if (pid !== undefined) this.machine.kill(pid, "SIGKILL");
     }
   }
