@@ -7,7 +7,7 @@ import type { Finding } from "../base/index.ts";
 import type { Gpu, GpuInstance } from "../gpu/index.ts";
 import { isSidecar, type Node, type Pod } from "../kube/index.ts";
 import type { Allocation } from "../kubelet/index.ts";
-import { type Device, type Isolation, isolationOf, isReplica, type Offer } from "../sharing/index.ts";
+import { type Device, type Isolation, isolationOf, isReplica, mpsShareLimits, type Offer } from "../sharing/index.ts";
 import { distinctFindings } from "./distinct-findings.ts";
 import { podFindings } from "./pod-findings.ts";
 import { podMessage } from "./pod-state.ts";
@@ -60,6 +60,8 @@ export interface ReportShare {
   readonly id: string;
   readonly resource: string;
   readonly sharing: Offer["sharing"];
+  /** What a client of one share may have of the memory at most; `null` when nothing limits it. */
+  readonly memoryLimitMiB: number | null;
   readonly isolation: Isolation;
   readonly pod: string | null;
 }
@@ -154,10 +156,16 @@ function reportShares(gpu: Gpu, offers: readonly Offer[], holders: ReadonlyMap<s
         id: device.id,
         resource: offer.resource,
         sharing: offer.sharing,
+        memoryLimitMiB: memoryLimitMiB(offer, device),
         isolation: isolationOf(offer, device),
         pod: holders.get(device.id) ?? null,
       })),
   );
+}
+
+function memoryLimitMiB(offer: Offer, { id, uuid }: Device): number | null {
+  if (offer.sharing !== "mps" || !isReplica(id)) return null;
+  return mpsShareLimits(offer, uuid, 1).memoryMiB ?? null;
 }
 
 function reportPod(pod: Pod, snapshots: readonly NodeSnapshot[]): ReportPod {

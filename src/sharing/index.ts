@@ -26,6 +26,7 @@ export {
   mpsLimitCommands,
   mpsProcessIds,
   mpsServerCommands,
+  mpsShareLimits,
 } from "./mps-daemons.ts";
 export { type MigMinors, type NodeDevice, type NodeDevices, nodeDevices, parseMigMinors } from "./node-device.ts";
 export { type NodeOffers, type OffersRequest, offers } from "./offers.ts";

@@ -19,7 +19,7 @@ const four: readonly KubeObject[] = [
   configMap("plugin", { any: byMps(4) }),
 ];
 
-function asking(name: string, memory: string, limits = share) {
+function asking(name: string, memory: string, limits: Readonly<Record<string, string>> = share) {
   const made = pod(name, limits, { "tranche.dev/gpu-memory": memory });
   return { ...made, spec: { ...made.spec, restartPolicy: "Never" as const } };
 }

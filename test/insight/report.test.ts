@@ -64,13 +64,15 @@ test("the JSON has the fields that programs rely on", () => {
   });
 });
 
-/** `profile@start isolation pod` and `id isolation pod` of the first GPU. */
+/** `profile@start isolation pod` and `id isolation pod` of the first GPU, with the memory limit of shares that have one. */
 function slicesOf(report: Report): readonly string[] {
   const [first] = report.nodes[0]?.gpus ?? [];
   assert.ok(first !== undefined);
   return [
     ...first.instances.map((one) => `${one.profile}@${one.placement.start} ${one.isolation} ${one.pod}`),
-    ...first.shares.map((one) => `${one.id} ${one.isolation} ${one.pod}`),
+    ...first.shares.map(({ id, isolation, memoryLimitMiB: limit, pod }) =>
+      [id, isolation, ...(limit === null ? [] : [`${limit} MiB`]), String(pod)].join(" "),
+    ),
   ];
 }
 
@@ -84,6 +86,11 @@ const slices = [
     name: "time slices are shares without isolation, each with its own holder",
     parts: { gpus: [gpu(0)], share: ["gpu x3"], held: ["ml/a gpu GPU-0::0", "ml/b gpu GPU-0::2"] },
     want: ["GPU-0::0 none ml/a", "GPU-0::1 none null", "GPU-0::2 none ml/b"],
+  },
+  {
+    name: "shares by MPS have their part of the memory",
+    parts: { gpus: [gpu(0)], share: ["gpu x2"], sharing: { strategy: "mps" as const }, held: ["ml/a gpu GPU-0::0"] },
+    want: ["GPU-0::0 limited 40960 MiB ml/a", "GPU-0::1 limited 40960 MiB null"],
   },
   {
     name: "a free instance has no pod",

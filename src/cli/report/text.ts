@@ -54,7 +54,8 @@ function gpuRows(node: string, gpu: ReportGpu, { wide, paint }: TextOptions): st
   return slices.map((slice, at) => {
     const first = at === 0;
     const start = [first ? node : "", first ? String(gpu.index) : "", first ? gpu.model : ""];
-    const cells = [...start, slice.name, mib(slice.memoryMiB), slice.isolation];
+    const memory = `${slice.limitMiB === null ? "" : `${slice.limitMiB} of `}${mib(slice.memoryMiB)}`;
+    const cells = [...start, slice.name, memory, slice.isolation];
     return [...cells, ...(wide ? [slice.device] : []), slice.pod ?? paint("dim", "-")];
   });
 }
@@ -62,6 +63,8 @@ function gpuRows(node: string, gpu: ReportGpu, { wide, paint }: TextOptions): st
 interface Slice {
   readonly name: string;
   readonly memoryMiB: number;
+  /** Of the memory; `null` without one. */
+  readonly limitMiB: number | null;
   readonly isolation: string;
   readonly device: string;
   readonly pod: string | null;
@@ -70,12 +73,13 @@ interface Slice {
 function instanceSlices(instance: ReportGpu["instances"][number], gpu: ReportGpu): Slice[] {
   const { start, size } = instance.placement;
   const name = `${instance.profile}@${start}:${size}`;
-  const common = { memoryMiB: instance.memoryMiB, isolation: instance.isolation };
+  const common = { memoryMiB: instance.memoryMiB, limitMiB: null, isolation: instance.isolation };
   const shares = gpu.shares.filter((share) => share.id.startsWith(`${instance.uuid}::`));
   if (shares.length === 0) return [{ name, ...common, device: instance.uuid ?? "", pod: instance.pod }];
   return shares.map((share) => ({
     name: `${name} share ${ordinal(share, shares)}`,
     memoryMiB: instance.memoryMiB,
+    limitMiB: share.memoryLimitMiB,
     isolation: share.isolation,
     device: share.id,
     pod: share.pod,
@@ -87,6 +91,7 @@ function wholeShares(gpu: ReportGpu): Slice[] {
   return shares.map((share) => ({
     name: share.sharing === "none" ? "whole GPU" : `${sharingWord(share.sharing)} ${ordinal(share, shares)}`,
     memoryMiB: gpu.memoryMiB,
+    limitMiB: share.memoryLimitMiB,
     isolation: share.isolation,
     device: share.id,
     pod: share.pod,
@@ -101,7 +106,7 @@ function ordinal(share: ReportShare, shares: readonly ReportShare[]): string {
 
 function emptySlice(gpu: ReportGpu): Slice {
   const name = gpu.mig?.enabled === true ? "MIG, no slices" : "not offered";
-  return { name, memoryMiB: gpu.memoryMiB, isolation: "-", device: gpu.uuid, pod: null };
+  return { name, memoryMiB: gpu.memoryMiB, limitMiB: null, isolation: "-", device: gpu.uuid, pod: null };
 }
 
 function sharingWord(sharing: string): string {
