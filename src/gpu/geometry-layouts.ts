@@ -2,7 +2,7 @@
  * Questions about whole sets of layouts: all valid ones, the full ones, the mixes they hold, and where to put profiles
  * beside what already stands.
  */
-import { bitCount, layoutOf, layoutSpace, layoutsHolding, maskOf } from "./geometry-space.ts";
+import { bitCount, layoutOf, layoutSpace, maskOf } from "./geometry-space.ts";
 import type { Layout, MigGeometry, MigProfile } from "./model.ts";
 
 /** Profile name to how often it occurs; profiles that do not occur are left out. */
@@ -100,25 +100,19 @@ export function placementsFor(
   const space = layoutSpace(geometry);
   const current = maskOf(space, layout);
   if (current === undefined) return undefined;
-  const wanted = new Uint8Array(geometry.profiles.length);
+  const wanted = geometry.profiles.map(() => 0);
   for (const { smiProfileId } of [...layout.map((placed) => placed.profile), ...profiles]) {
     const index = geometry.profiles.findIndex((profile) => profile.smiProfileId === smiProfileId);
     if (index < 0) return undefined;
     wanted[index] = (wanted[index] ?? 0) + 1;
   }
-  for (const index of layoutsHolding(space, wanted)) {
-    const mask = space.masks[index] ?? 0;
-    if ((mask & current) === current) return layoutOf(space, mask & ~current);
-  }
-  return undefined;
+  const mask = space.holding(wanted).find((one) => (one & current) === current);
+  return mask === undefined ? undefined : layoutOf(space, mask & ~current);
 }
 
 /** The most instances of `profile` that an empty GPU can hold, by enumeration. */
 export function mostInstances(geometry: MigGeometry, profile: MigProfile): number {
   const space = layoutSpace(geometry);
-  const own = space.slots.reduce(
-    (bits, one, slot) => (one.profile.smiProfileId === profile.smiProfileId ? bits | (1 << slot) : bits),
-    0,
-  );
+  const own = space.profileSlots[geometry.profiles.findIndex((one) => one.smiProfileId === profile.smiProfileId)] ?? 0;
   return space.masks.reduce((most, mask) => Math.max(most, bitCount(mask & own)), 0);
 }

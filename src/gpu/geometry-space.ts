@@ -15,12 +15,25 @@ export interface LayoutSpace {
   readonly slots: readonly PlacedProfile[];
   /** For each slot, which of `geometry.profiles` it is of. */
   readonly slotProfiles: readonly number[];
+  /** For each of `geometry.profiles`, the mask of its slots. */
+  readonly profileSlots: readonly number[];
   /** One slot mask per valid layout. */
   readonly masks: Int32Array;
-  /** How often profile `p` occurs in layout `i` stands at `i * profiles + p`. */
-  readonly counts: Uint8Array;
-  /** Layouts by what they hold wherever it stands, as indices into `masks`, ascending; see `layoutsHolding`. */
-  readonly byCounts: ReadonlyMap<number, readonly number[]>;
+  /** The masks of the layouts that hold exactly `counts` of the geometry's profiles. */
+  holding(counts: readonly number[]): readonly number[];
+}
+
+/** A layout while the space is built. */
+interface FoundLayout {
+  readonly mask: number;
+  /** The memory slices it covers, as a bit set. */
+  readonly taken: number;
+  /** Its starts, as a bit set. */
+  readonly starts: number;
+  /** What it holds; see `countWeights`. */
+  readonly countsKey: number;
+  /** How many layouts contain it, itself among them. */
+  futures: number;
 }
 
 /** Slots that fit the bits of a mask. */
@@ -28,7 +41,7 @@ const maxSlots = 32;
 
 /**
  * A geometry is a constant of a GPU model, and its space is computed from nothing else: this cache only saves the
- * ten milliseconds of doing it again, and a geometry that is no longer used takes its space with it.
+ * milliseconds of doing it again, and a geometry that is no longer used takes its space with it.
  */
 const spaces = new WeakMap<MigGeometry, LayoutSpace>();
 
@@ -48,25 +61,17 @@ export function layoutSpace(geometry: MigGeometry): LayoutSpace {
 }
 
 /**
- * A number that is the same for two sets of counts exactly when the counts are; no count may be above its profile's
- * `maxInstances`.
+ * For each profile what one instance of it adds to a number that tells mixes apart, as long as no count is above its
+ * profile's `maxInstances` by more than one.
  */
-function countsKey(geometry: MigGeometry, counts: ArrayLike<number>): number {
-  let key = 0;
-  for (let index = 0; index < geometry.profiles.length; index++) {
-    const radix = (geometry.profiles[index]?.maxInstances ?? 0) + 1;
-    key = key * radix + (counts[index] ?? 0);
+function countWeights({ profiles }: MigGeometry): readonly number[] {
+  const weights: number[] = [];
+  let weight = 1;
+  for (const { maxInstances } of profiles) {
+    weights.push(weight);
+    weight *= maxInstances + 2;
   }
-  return key;
-}
-
-/** The layouts that hold exactly `counts` of the geometry's profiles, as indices into `masks`, best first. */
-export function layoutsHolding(space: LayoutSpace, counts: ArrayLike<number>): readonly number[] {
-  const { profiles } = space.geometry;
-  for (let index = 0; index < profiles.length; index++) {
-    if ((counts[index] ?? 0) > (profiles[index]?.maxInstances ?? 0)) return [];
-  }
-  return space.byCounts.get(countsKey(space.geometry, counts)) ?? [];
+  return weights;
 }
 
 /** The mask of `layout`, `undefined` when one of its instances stands where the geometry has no slot. */
@@ -103,67 +108,128 @@ function buildSpace(geometry: MigGeometry): LayoutSpace {
     );
   }
   const slotProfiles = slots.map(({ profile }) => geometry.profiles.indexOf(profile));
-  const masks = Int32Array.from(bestFirst(slots, validMasks(geometry, slots)));
-  const width = geometry.profiles.length;
-  const counts = new Uint8Array(masks.length * width);
-  const byCounts = new Map<number, number[]>();
-  masks.forEach((mask, index) => {
-    const own = counts.subarray(index * width, (index + 1) * width);
-    slotProfiles.forEach((profile, slot) => {
-      if ((mask & (1 << slot)) !== 0) own[profile] = (own[profile] ?? 0) + 1;
-    });
-    const key = countsKey(geometry, own);
-    const same = byCounts.get(key);
-    if (same === undefined) byCounts.set(key, [index]);
-    else same.push(index);
-  });
-  return { geometry, slots, slotProfiles, masks, counts, byCounts };
+  const profileSlots = geometry.profiles.map((profile) =>
+    slots.reduce((mask, one, slot) => (one.profile === profile ? mask | (1 << slot) : mask), 0),
+  );
+  const weights = countWeights(geometry);
+  const found = validLayouts(geometry, slots, { slotProfiles, weights });
+  const mixes = mixesOf(found);
+  // Most mixes that people ask for have one layout, so what makes some better than others is counted when it matters.
+  let kept: { readonly masks: Int32Array; readonly mixes: typeof mixes } | undefined;
+  const ranked = (): NonNullable<typeof kept> => {
+    if (kept === undefined) {
+      const layouts = bestFirst(geometry, slots, found);
+      kept = { masks: Int32Array.from(layouts, ({ mask }) => mask), mixes: mixesOf(layouts) };
+    }
+    return kept;
+  };
+  return {
+    geometry,
+    slots,
+    slotProfiles,
+    profileSlots,
+    get masks() {
+      return ranked().masks;
+    },
+    holding: (counts) => {
+      if (geometry.profiles.some(({ maxInstances }, index) => (counts[index] ?? 0) > maxInstances)) return [];
+      const key = weights.reduce((sum, weight, index) => sum + weight * (counts[index] ?? 0), 0);
+      const mix = mixes.get(key) ?? [];
+      return mix.length < 2 ? mix : (ranked().mixes.get(key) ?? []);
+    },
+  };
 }
 
-/** Adds slots in ascending order to ever larger layouts; what breaks a rule is never extended. */
-function validMasks(geometry: MigGeometry, slots: readonly PlacedProfile[]): number[] {
-  const found: number[] = [];
-  const layout: PlacedProfile[] = [];
-  const visit = (mask: number, taken: number, from: number): void => {
-    found.push(mask);
-    for (let slot = from; slot < slots.length; slot++) {
-      const placed = slots[slot];
-      if (placed === undefined || (taken & slicesOf(placed)) !== 0) continue;
-      layout.push(placed);
-      if (layoutFault(geometry, layout) === undefined) visit(mask | (1 << slot), taken | slicesOf(placed), slot + 1);
-      layout.pop();
+/** The masks of the layouts of each mix, by what they hold; see `countWeights`. */
+function mixesOf(layouts: readonly FoundLayout[]): ReadonlyMap<number, readonly number[]> {
+  const mixes = new Map<number, number[]>();
+  for (const { countsKey, mask } of layouts) {
+    const same = mixes.get(countsKey);
+    if (same === undefined) mixes.set(countsKey, [mask]);
+    else same.push(mask);
+  }
+  return mixes;
+}
+
+/**
+ * Adds slots in descending order to ever larger layouts, so that masks come out ascending; what breaks a rule is never
+ * extended.
+ */
+function validLayouts(
+  geometry: MigGeometry,
+  slots: readonly PlacedProfile[],
+  { slotProfiles, weights }: { readonly slotProfiles: readonly number[]; readonly weights: readonly number[] },
+): readonly FoundLayout[] {
+  const found: FoundLayout[] = [];
+  const additions = slots.map((placed, slot) => ({
+    placed,
+    bit: 1 << slot,
+    slices: slicesOf(placed),
+    start: 1 << placed.start,
+    weight: weights[slotProfiles[slot] ?? 0] ?? 0,
+  }));
+  // All rules but that of overlap only count instances, so each mix is judged once.
+  const allowed = new Map<number, boolean>();
+  const placed: PlacedProfile[] = [];
+  const visit = (layout: FoundLayout, below: number): void => {
+    found.push(layout);
+    for (let slot = 0; slot < below; slot++) {
+      const added = additions[slot];
+      if (added === undefined || (layout.taken & added.slices) !== 0) continue;
+      const countsKey = layout.countsKey + added.weight;
+      placed.push(added.placed);
+      let valid = allowed.get(countsKey);
+      if (valid === undefined) {
+        valid = layoutFault(geometry, placed) === undefined;
+        allowed.set(countsKey, valid);
+      }
+      if (valid) {
+        const mask = layout.mask | added.bit;
+        const taken = layout.taken | added.slices;
+        visit({ mask, taken, starts: layout.starts | added.start, countsKey, futures: 1 }, slot);
+      }
+      placed.pop();
     }
   };
-  visit(0, 0, 0);
+  visit({ mask: 0, taken: 0, starts: 0, countsKey: 0, futures: 1 }, additions.length);
   return found;
 }
 
-function bestFirst(slots: readonly PlacedProfile[], masks: readonly number[]): number[] {
-  const futures = futuresOf(masks);
-  const ranked = masks.map((mask) => ({
-    mask,
-    futures: futures.get(mask) ?? 0,
-    starts: slots
-      .filter((_, slot) => (mask & (1 << slot)) !== 0)
-      .map(({ start }) => String(start).padStart(2, "0"))
-      .sort()
-      .join(),
-  }));
-  ranked.sort((a, b) => b.futures - a.futures || compareText(a.starts, b.starts) || a.mask - b.mask);
-  return ranked.map(({ mask }) => mask);
-}
-
-/** For each layout, how many layouts contain it: each counts once for every part of itself. */
-function futuresOf(masks: readonly number[]): ReadonlyMap<number, number> {
-  const futures = new Map<number, number>();
-  for (const mask of masks) {
-    futures.set(0, (futures.get(0) ?? 0) + 1);
-    for (let part = mask; part !== 0; part = (part - 1) & mask) futures.set(part, (futures.get(part) ?? 0) + 1);
+/** Slot by slot, each layout that has it hands on what was counted for it to the one that only lacks this slot. */
+function countFutures(found: readonly FoundLayout[], slots: readonly PlacedProfile[]): void {
+  const byMask = new Map(found.map((one) => [one.mask, one]));
+  for (const slot of slots.keys()) {
+    const bit = 1 << slot;
+    for (const one of found) {
+      const part = (one.mask & bit) === 0 ? undefined : byMask.get(one.mask ^ bit);
+      if (part !== undefined) part.futures += one.futures;
+    }
   }
-  return futures;
 }
 
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+/**
+ * In the order of `layoutSpace`; what is equal stays as it was. Numbers are sorted many times faster than objects by a
+ * function of ours, and a command may pay for this once for a single plan.
+ */
+function bestFirst(
+  { memorySlices }: MigGeometry,
+  slots: readonly PlacedProfile[],
+  found: readonly FoundLayout[],
+): readonly FoundLayout[] {
+  countFutures(found, slots);
+  const most = found.length;
+  const keys = Float64Array.from(found, ({ futures, starts }, index) => {
+    return ((most - futures) * 2 ** memorySlices + wordRank(starts, memorySlices)) * most + index;
+  });
+  return [...keys.sort()].flatMap((key) => found[key % most] ?? []);
+}
+
+/** The place of a set of starts among all sets, ordered as the words that their elements spell. */
+function wordRank(starts: number, slices: number): number {
+  let rank = 0;
+  for (let start = 0; starts >>> start !== 0; start++) {
+    // Either one word further, or past all words that have this start here.
+    rank += (starts & (1 << start)) === 0 ? 2 ** (slices - 1 - start) : 1;
+  }
+  return rank;
 }

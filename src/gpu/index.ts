@@ -39,7 +39,7 @@ export {
   profileCounts,
   validLayouts,
 } from "./geometry-layouts.ts";
-export { bitCount, type LayoutSpace, layoutOf, layoutSpace, layoutsHolding, maskOf } from "./geometry-space.ts";
+export { bitCount, type LayoutSpace, layoutOf, layoutSpace, maskOf } from "./geometry-space.ts";
 export { migCapabilityMinors } from "./mig-minors.ts";
 export {
   canonicalMigProfileName,

@@ -104,7 +104,7 @@ function needsOf({ space, standing, wanted }: Situation, held: readonly HeldDevi
     );
     const caps = heldCounts.map((count, kind) => Math.max(count, wantedHere[kind] ?? 0));
     if (caps.every((count) => count === 0)) return [];
-    const slots = space.slotProfiles.reduce((mask, one, slot) => (one === index ? mask | (1 << slot) : mask), 0);
+    const slots = space.profileSlots[index] ?? 0;
     const keeping = new Map(own.map((one) => [one.slot, keepingContents(one, heldHere)]));
     return [
       {

@@ -4,7 +4,7 @@
  * A layout is one number here, and the wanted counts lead straight to the few dozen layouts that have them. Only when
  * none of these keeps what is held are all layouts of the GPU gone through.
  */
-import { bitCount, type LayoutSpace, layoutsHolding } from "../gpu/index.ts";
+import { bitCount, type LayoutSpace } from "../gpu/index.ts";
 import type { Choice, HeldDevice, Situation } from "./situation.ts";
 
 /** As `bestChoice`, where every device takes its GPU instance whole. */
@@ -15,19 +15,16 @@ export function plainChoice(situation: Situation, heldDevices: readonly HeldDevi
   const heldCounts = slotCounts(space, held);
   const total = wantedCounts.reduce((sum, count) => sum + count, 0);
   if (heldCounts.every((count, profile) => count <= (wantedCounts[profile] ?? 0))) {
-    const index = fewestCalls(situation, layoutsHolding(space, wantedCounts), held);
-    if (index !== undefined) {
-      return { target: space.masks[index] ?? 0, stood: total, devices: total, contents: undefined };
-    }
+    const target = fewestCalls(situation, space.holding(wantedCounts), held);
+    if (target !== undefined) return { target, stood: total, devices: total, contents: undefined };
   }
   return nearestChoice(situation, { wantedCounts, heldCounts, held });
 }
 
 /** Whether some layout with exactly the wanted devices keeps all of `held`. */
 export function holdsWanted(situation: Situation, heldDevices: readonly HeldDevice[]): boolean {
-  const { space } = situation;
   const held = slotMask(heldDevices);
-  return layoutsHolding(space, wholeCounts(situation)).some((index) => ((space.masks[index] ?? 0) & held) === held);
+  return situation.space.holding(wholeCounts(situation)).some((mask) => (mask & held) === held);
 }
 
 function wholeCounts({ wanted }: Situation): number[] {
@@ -39,13 +36,12 @@ function fewestCalls(situation: Situation, candidates: readonly number[], held: 
   const bare = bareMask(situation);
   let best: number | undefined;
   let fewest = Number.POSITIVE_INFINITY;
-  for (const index of candidates) {
-    const mask = situation.space.masks[index] ?? 0;
+  for (const mask of candidates) {
     if ((mask & held) !== held) continue;
     const calls = plainCalls(situation.current, mask, bare);
     if (calls < fewest) {
       fewest = calls;
-      best = index;
+      best = mask;
     }
   }
   return best;
@@ -66,14 +62,13 @@ interface PlainNeed {
 function nearestChoice({ space, current, standing }: Situation, need: PlainNeed): Choice {
   const { wantedCounts, heldCounts, held } = need;
   const bare = bareMask({ standing });
-  const width = wantedCounts.length;
   const caps = wantedCounts.map((count, profile) => Math.max(count, heldCounts[profile] ?? 0));
   let best = { target: held, stood: -1, calls: 0 };
-  space.masks.forEach((mask, index) => {
+  space.masks.forEach((mask) => {
     if ((mask & held) !== held) return;
     let stood = 0;
-    for (let profile = 0; profile < width; profile++) {
-      const count = space.counts[index * width + profile] ?? 0;
+    for (const [profile, slots] of space.profileSlots.entries()) {
+      const count = bitCount(mask & slots);
       if (count > (caps[profile] ?? 0)) return;
       stood += Math.min(count, wantedCounts[profile] ?? 0);
     }
@@ -97,9 +92,5 @@ function slotMask(held: readonly HeldDevice[]): number {
 }
 
 function slotCounts(space: LayoutSpace, mask: number): number[] {
-  const counts = space.geometry.profiles.map(() => 0);
-  space.slotProfiles.forEach((profile, slot) => {
-    if ((mask & (1 << slot)) !== 0) counts[profile] = (counts[profile] ?? 0) + 1;
-  });
-  return counts;
+  return space.profileSlots.map((slots) => bitCount(mask & slots));
 }

@@ -138,16 +138,16 @@ export function standingCounts(space: LayoutSpace, standing: readonly Standing[]
   return counts;
 }
 
+/** In any order: NVML tells profiles by its enumerators, the catalogue as nvidia-smi lists them. */
 function sameProfiles(a: readonly MigProfile[], b: readonly MigProfile[]): boolean {
-  return a === b || (a.length === b.length && a.every((one, index) => sameProfile(one, b[index])));
+  return a === b || (a.length === b.length && a.every((one) => b.some((other) => sameProfile(one, other))));
 }
 
-function sameProfile(a: MigProfile, b: MigProfile | undefined): boolean {
+function sameProfile(a: MigProfile, b: MigProfile): boolean {
   if (a === b) return true;
   return (
-    b !== undefined &&
-    a.name === b.name &&
     a.smiProfileId === b.smiProfileId &&
+    a.name === b.name &&
     a.memorySlices === b.memorySlices &&
     a.computeSlices === b.computeSlices &&
     a.maxInstances === b.maxInstances &&

@@ -10,6 +10,7 @@ import {
   geometryOfProfiles,
   geometryWith,
   type Layout,
+  layoutOf,
   layoutSpace,
   type MigGeometry,
   type MigProfile,
@@ -92,18 +93,41 @@ for (const id of ["a100-sxm4-40gb", "a30-24gb", "rtx-pro-6000-blackwell-server"]
   });
 }
 
-test("a space is computed once per geometry and lists the roomier layouts of a mix first", () => {
+test("a space is computed once per geometry and lists the roomier layouts first, then those with lower starts", () => {
   const mig = catalogue().find((model) => model.id === "a100-sxm4-40gb")?.mig;
   assert.ok(mig);
   const space = layoutSpace(mig);
   assert.equal(layoutSpace(mig), space);
-  const futures = [...space.masks].map((mask) => [...space.masks].filter((other) => (other & mask) === mask).length);
+  const slow = [...space.masks].map((mask) => ({
+    mask,
+    futures: space.masks.reduce((count, other) => count + Number((other & mask) === mask), 0),
+    starts: layoutOf(space, mask).map(({ start }) => start),
+  }));
+  slow.sort((a, b) => b.futures - a.futures || compareWords(a.starts, b.starts) || a.mask - b.mask);
   assert.deepEqual(
-    futures,
-    futures.toSorted((a, b) => b - a),
+    [...space.masks],
+    slow.map(({ mask }) => mask),
   );
+  const pair = mig.profiles.map(({ name }) => (name === "1g.5gb" ? 2 : 0));
+  const pairs = slow.filter(
+    ({ mask }) =>
+      layoutOf(space, mask)
+        .map(({ profile }) => profile.name)
+        .join() === "1g.5gb,1g.5gb",
+  );
+  assert.deepEqual(
+    space.holding(pair),
+    pairs.map(({ mask }) => mask),
+  );
+  assert.deepEqual(space.holding(mig.profiles.map(() => 8)), []);
   assert.equal(bitCount(-1), 32);
 });
+
+function compareWords(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((start, index) => start !== b[index]);
+  if (at < 0) return a.length - b.length;
+  return at >= b.length ? 1 : (a[at] ?? 0) - (b[at] ?? 0);
+}
 
 function figures(geometry: MigGeometry): number[] {
   const valid = validLayouts(geometry);
