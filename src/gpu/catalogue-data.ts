@@ -38,10 +38,17 @@ const modelConfidenceWords: readonly ModelConfidenceWord[] = [
   "unknown",
 ];
 
+/** What a model is found by. The rest is read when somebody asks for it: a command needs one or two models of forty. */
+export interface CatalogueEntry
+  extends Pick<GpuModel, "id" | "nvmlName" | "otherNvmlNames" | "aliasOf" | "pciDeviceIds" | "pciSubsystemIds"> {
+  /** The same object every time. */
+  readonly model: () => GpuModel;
+}
+
 /** All models of the file, then its aliases: other product names for the layout and figures of a model. */
-export function readModels(): readonly GpuModel[] {
-  const models = objects(raw, "models").map(readModel);
-  return [...models, ...objects(raw, "aliases").map((json) => readAlias(json, models))];
+export function readEntries(): readonly CatalogueEntry[] {
+  const own = objects(raw, "models").map(readEntry);
+  return [...own, ...objects(raw, "aliases").map((json) => readAliasEntry(json, own))];
 }
 
 /** The models that are known but incomplete. */
@@ -54,19 +61,65 @@ export function readIncompleteModels(): readonly IncompleteModel[] {
   }));
 }
 
-function readModel(json: Json): GpuModel {
-  const confidence = object(json, "confidence");
-  const word = (key: string): ModelConfidenceWord => oneOf(modelConfidenceWords, confidence, key);
-  return {
+function readEntry(json: Json): CatalogueEntry {
+  const names = {
     id: text(json, "id"),
     nvmlName: text(json, "nvmlName"),
     otherNvmlNames: texts(json, "otherNvmlNames"),
-    marketingName: text(json, "marketingName"),
     aliasOf: undefined,
-    architecture: text(json, "architecture"),
-    computeCapability: text(json, "computeCapability"),
     pciDeviceIds: texts(json, "pciDeviceIds"),
     pciSubsystemIds: texts(json, "pciSubsystemIds"),
+  };
+  return { ...names, model: once(() => ({ ...names, ...readFigures(json) })) };
+}
+
+/**
+ * An alias takes everything from its model and vouches for none of it: its figures were read off another card, so
+ * what is "captured" there is "sibling" here.
+ */
+function readAliasEntry(json: Json, own: readonly CatalogueEntry[]): CatalogueEntry {
+  const nvmlName = text(json, "nvmlName");
+  const entry = own.find(({ id }) => id === json["geometryOf"]);
+  if (entry === undefined) throw broken("geometryOf", `of ${nvmlName} names no model`);
+  const names = {
+    id: nvmlName.toLowerCase().replaceAll(" ", "-"),
+    nvmlName,
+    otherNvmlNames: [],
+    aliasOf: entry.id,
+    pciDeviceIds: texts(json, "pciDeviceIds"),
+    pciSubsystemIds: [],
+  };
+  const word = oneOf(modelConfidenceWords, json, "confidence");
+  const read = (): GpuModel => {
+    const base = entry.model();
+    return {
+      ...base,
+      ...names,
+      marketingName: nvmlName,
+      nvlink: json["nvlink"] === true,
+      mig: base.mig === undefined ? undefined : { ...base.mig, profiles: base.mig.profiles.map(asSibling) },
+      confidence: { identity: word, base: word, geometry: word, figures: word },
+      notes: [text(json, "note")],
+    };
+  };
+  return { ...names, model: once(read) };
+}
+
+function once<T extends object>(read: () => T): () => T {
+  let value: T | undefined;
+  return () => {
+    value ??= read();
+    return value;
+  };
+}
+
+function readFigures(json: Json): Omit<GpuModel, Exclude<keyof CatalogueEntry, "model">> {
+  const confidence = object(json, "confidence");
+  const word = (key: string): ModelConfidenceWord => oneOf(modelConfidenceWords, confidence, key);
+  return {
+    marketingName: text(json, "marketingName"),
+    architecture: text(json, "architecture"),
+    computeCapability: text(json, "computeCapability"),
     memoryMiB: count(json, "memoryMiB"),
     multiprocessors: maybeCount(json, "smCount"),
     memoryBandwidthGBPerSecond: maybeCount(json, "memoryBandwidthGBs"),
@@ -81,31 +134,6 @@ function readModel(json: Json): GpuModel {
       figures: word("figures"),
     },
     notes: texts(json, "notes"),
-  };
-}
-
-/**
- * An alias takes everything from its model and vouches for none of it: its figures were read off another card, so
- * what is "captured" there is "sibling" here.
- */
-function readAlias(json: Json, models: readonly GpuModel[]): GpuModel {
-  const nvmlName = text(json, "nvmlName");
-  const base = models.find((model) => model.id === json["geometryOf"]);
-  if (base === undefined) throw broken("geometryOf", `of ${nvmlName} names no model`);
-  const word = oneOf(modelConfidenceWords, json, "confidence");
-  return {
-    ...base,
-    id: nvmlName.toLowerCase().replaceAll(" ", "-"),
-    nvmlName,
-    otherNvmlNames: [],
-    marketingName: nvmlName,
-    aliasOf: base.id,
-    pciDeviceIds: texts(json, "pciDeviceIds"),
-    pciSubsystemIds: [],
-    nvlink: json["nvlink"] === true,
-    mig: base.mig === undefined ? undefined : { ...base.mig, profiles: base.mig.profiles.map(asSibling) },
-    confidence: { identity: word, base: word, geometry: word, figures: word },
-    notes: [text(json, "note")],
   };
 }
 
@@ -202,13 +230,14 @@ function broken(key: string, problem: string): TrancheError {
   return new TrancheError("catalogue-broken", `gpu-models.json: ${key} ${problem}`);
 }
 
-function asObject(value: unknown, key: string): Json {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw broken(key, "is no object");
-  return Object.fromEntries(Object.entries(value));
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function object(json: Json, key: string): Json {
-  return asObject(json[key], key);
+  const value = json[key];
+  if (!isObject(value)) throw broken(key, "is no object");
+  return value;
 }
 
 /** An absent list is an empty one. */
@@ -219,7 +248,10 @@ function list(json: Json, key: string): readonly unknown[] {
 }
 
 function objects(json: Json, key: string): readonly Json[] {
-  return list(json, key).map((one) => asObject(one, key));
+  return list(json, key).map((one) => {
+    if (!isObject(one)) throw broken(key, "has an entry that is no object");
+    return one;
+  });
 }
 
 function texts(json: Json, key: string): readonly string[] {

@@ -2,7 +2,8 @@
  * Finds the model people mean when they write `A100-80GB`.
  */
 import { finding, type Outcome, type Place, type Subject } from "../base/index.ts";
-import { catalogue, incompleteModels } from "./catalogue.ts";
+import { catalogueEntries, incompleteModels } from "./catalogue.ts";
+import type { CatalogueEntry } from "./catalogue-data.ts";
 import type { GpuModel } from "./model.ts";
 
 export interface FoundModel {
@@ -28,7 +29,7 @@ export interface ModelQuestion {
  */
 export function findModel(text: string, question: ModelQuestion): Outcome<FoundModel> {
   const wanted = wordsOf(text);
-  const [model, ...others] = candidates(wanted);
+  const [model, ...others] = candidates(wanted).map((entry) => entry.model());
   if (model !== undefined) return { ok: true, value: { model, others }, findings: [] };
   return { ok: false, findings: [notFound(text, wanted, question)] };
 }
@@ -46,23 +47,23 @@ function notFound(text: string, wanted: readonly string[], { subject, place }: M
   return finding("unknown-gpu-model", subject, `no GPU model is called ${JSON.stringify(text)}`, { place, remedy });
 }
 
-function candidates(wanted: readonly string[]): readonly GpuModel[] {
-  const exact = catalogue().filter((model) => namesOf(model).some((name) => sameWords(wordsOf(name), wanted)));
+function candidates(wanted: readonly string[]): readonly CatalogueEntry[] {
+  const exact = catalogueEntries().filter((entry) => namesOf(entry).some((name) => sameWords(wordsOf(name), wanted)));
   if (exact.length > 0) return exact;
   const words = shortened(wanted);
   if (words.length === 0) return [];
-  const matching = catalogue().filter((model) => hasAll(new Set(namesOf(model).flatMap(wordsOf)), words));
-  const own = matching.filter((model) => model.aliasOf === undefined);
-  const complete = (model: GpuModel): boolean =>
-    namesOf(model).some((name) => sameWords(shortened(wordsOf(name)), words));
-  const further = (model: GpuModel): number => wordsOf(model.id).filter((word) => !words.includes(word)).length;
+  const matching = catalogueEntries().filter((entry) => hasAll(new Set(namesOf(entry).flatMap(wordsOf)), words));
+  const own = matching.filter((entry) => entry.aliasOf === undefined);
+  const complete = (entry: CatalogueEntry): boolean =>
+    namesOf(entry).some((name) => sameWords(shortened(wordsOf(name)), words));
+  const further = (entry: CatalogueEntry): number => wordsOf(entry.id).filter((word) => !words.includes(word)).length;
   return (own.length > 0 ? own : matching).toSorted(
     (a, b) => Number(complete(b)) - Number(complete(a)) || further(a) - further(b),
   );
 }
 
-function namesOf(model: GpuModel): readonly string[] {
-  return [model.id, model.nvmlName, ...model.otherNvmlNames];
+function namesOf({ id, nvmlName, otherNvmlNames }: CatalogueEntry): readonly string[] {
+  return [id, nvmlName, ...otherNvmlNames];
 }
 
 function incompleteWords({ nvmlName, variant = "" }: { nvmlName: string; variant: string | undefined }) {
@@ -92,9 +93,9 @@ function hasAll(words: ReadonlySet<string>, wanted: readonly string[]): boolean 
 /** Ids of the four models whose names have most letter pairs in common with the words. */
 function closest(words: readonly string[]): readonly string[] {
   const wanted = letterPairs(words);
-  const likeness = (model: GpuModel): number => Math.max(...namesOf(model).map((name) => alike(wanted, name)));
-  return catalogue()
-    .map((model) => ({ id: model.id, likeness: likeness(model) }))
+  const likeness = (entry: CatalogueEntry): number => Math.max(...namesOf(entry).map((name) => alike(wanted, name)));
+  return catalogueEntries()
+    .map((entry) => ({ id: entry.id, likeness: likeness(entry) }))
     .sort((a, b) => b.likeness - a.likeness)
     .slice(0, 4)
     .map(({ id }) => id);

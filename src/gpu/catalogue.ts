@@ -3,16 +3,21 @@
  *
  * What people type is looked up in `catalogue-search.ts`.
  */
-import { type IncompleteModel, readIncompleteModels, readModels } from "./catalogue-data.ts";
+import { type CatalogueEntry, type IncompleteModel, readEntries, readIncompleteModels } from "./catalogue-data.ts";
 import type { GpuModel, MigProfile } from "./model.ts";
 
-const models = readModels();
+const entries = readEntries();
 const incomplete = readIncompleteModels();
-const byId = new Map(models.map((model) => [model.id, model]));
+const byId = new Map(entries.map((entry) => [entry.id, entry]));
 
-/** All models, with the aliases (other product names for the same layout and figures) after them. */
+/** What every model is found by, with the aliases (other product names for the same layout and figures) at the end. */
+export function catalogueEntries(): readonly CatalogueEntry[] {
+  return entries;
+}
+
+/** All models, in the same order. */
 export function catalogue(): readonly GpuModel[] {
-  return models;
+  return entries.map((entry) => entry.model());
 }
 
 /** The MIG-capable models whose layout nobody has published. */
@@ -22,12 +27,12 @@ export function incompleteModels(): readonly IncompleteModel[] {
 
 /** The model with this catalogue id, for example `a100-sxm4-80gb`. */
 export function modelById(id: string): GpuModel | undefined {
-  return byId.get(id);
+  return byId.get(id)?.model();
 }
 
 /** The model with exactly this NVML name, current or former. */
 export function modelByNvmlName(name: string): GpuModel | undefined {
-  return models.find((model) => model.nvmlName === name || model.otherNvmlNames.includes(name));
+  return entries.find((entry) => entry.nvmlName === name || entry.otherNvmlNames.includes(name))?.model();
 }
 
 /** What tells a model on a real machine. */
@@ -53,9 +58,9 @@ export function modelOf({ name, pciDeviceId, pciSubsystemId }: ModelEvidence): G
     const other = incomplete.some((one) => one.nvmlName === name && one.pciDeviceIds.includes(device));
     return other ? undefined : named;
   }
-  const candidates = models.filter((model) => model.pciDeviceIds.includes(device));
-  if (candidates.length < 2) return candidates[0];
-  return candidates.find((model) => model.pciSubsystemIds.includes(pciSubsystemId?.toUpperCase() ?? ""));
+  const candidates = entries.filter((entry) => entry.pciDeviceIds.includes(device));
+  if (candidates.length < 2) return candidates[0]?.model();
+  return candidates.find((entry) => entry.pciSubsystemIds.includes(pciSubsystemId?.toUpperCase() ?? ""))?.model();
 }
 
 /** Memory of one instance: what NVML reports, or the arithmetic share, an upper bound, where no source tells. */
