@@ -19,6 +19,7 @@ const modules: readonly { readonly rows: readonly BenchRow[] }[] = await Promise
   import("./sharing.ts"),
   import("./kubelet.ts"),
   import("./calls.ts"),
+  import("./agent.ts"),
   import("./api.ts"),
   import("./scheduler.ts"),
   import("./up.ts"),
