@@ -317,6 +317,21 @@ test("an XID error of a lost GPU spoils the wait for no other GPU", async (t) =>
   assert.partialDeepStrictEqual((await events.next()).value, { gpuUuid: node.uuids[1], xid: 31 });
 });
 
+test("XID errors of a GPU that comes back, or comes later, are seen again", async (t) => {
+  const node = await mockNode(t, { models: [a100, h100] });
+  const found = await node.lose(0);
+  const driver = await driverOver(t, node, { clock: fastClock(20) });
+  const ending = new AbortController();
+  t.after(() => ending.abort());
+  const events = driver.xidEvents(ending.signal)[Symbol.asyncIterator]();
+  await until("one is followed", async () => (await countOf(node, "nvmlDeviceRegisterEvents")) === 1);
+  await found();
+  await driver.list();
+  await until("all are followed", async () => (await countOf(node, "nvmlDeviceRegisterEvents")) === 3);
+  await node.raiseXid(0, 48);
+  assert.partialDeepStrictEqual((await events.next()).value, { gpuUuid: node.uuids[0], xid: 48 });
+});
+
 async function migOn(driver: NvmlDriver, uuid: string): Promise<void> {
   const mode = await driver.setMigMode(uuid, true);
   if (!mode.current) await driver.resetGpu(uuid);

@@ -9,7 +9,7 @@ import type { XidEvent } from "../driver.ts";
 import { XidFeed } from "../xid-feed.ts";
 import type { Gate } from "./lock.ts";
 import { returnText, success, timedOut } from "./return-codes.ts";
-import { deviceHandle, type EventSetHandle, eventSetHandle, type Session } from "./session.ts";
+import { type DeviceHandle, deviceHandle, type EventSetHandle, eventSetHandle, type Session } from "./session.ts";
 import { textIn } from "./struct.ts";
 import { eventData } from "./structs.ts";
 
@@ -30,6 +30,8 @@ export interface XidPumpOptions {
 interface EventSet {
   readonly handle: EventSetHandle;
   readonly generation: number;
+  /** Whose errors it gets. */
+  readonly gpus: ReadonlySet<DeviceHandle>;
 }
 
 export class XidPump {
@@ -75,6 +77,8 @@ export class XidPump {
 
   async #round(): Promise<void> {
     const { session } = this.#options;
+    // A GPU that is new to the session, or was looked up anew, is in no set yet.
+    if (session.opened.some(({ handle }) => this.#set?.gpus.has(handle) === false)) this.#free();
     const set = this.#set?.generation === session.generation ? this.#set : await this.#register();
     this.#set = set;
     const data = eventData.allocate();
@@ -120,7 +124,7 @@ export class XidPump {
       const result = session.try("nvmlDeviceRegisterEvents", gpu.uuid, gpu.handle, xidEvent, handle);
       if (result !== success) log.warn({ gpu: gpu.uuid, result: returnText(result) }, "a GPU raises no XID events");
     }
-    return { handle, generation: session.generation };
+    return { handle, generation: session.generation, gpus: new Set(open.map((gpu) => gpu.handle)) };
   }
 
   #free(): void {

@@ -150,6 +150,11 @@ export class Session {
     return this.#table;
   }
 
+  /** The GPUs that were open when they were last looked at; asks nobody. */
+  get opened(): readonly OpenGpu[] {
+    return this.#table?.open ?? [];
+  }
+
   /** The GPU with this UUID; throws `DriverError` gpu-is-lost or not-found, in the name of `call`. */
   async gpu(call: SymbolName, uuid: string): Promise<OpenGpu> {
     const found = await this.find(uuid);
