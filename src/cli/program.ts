@@ -3,14 +3,9 @@
  */
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { agentCommand } from "./agent/command.ts";
-import { faultCommand } from "./fault/command.ts";
-import { gpusCommand } from "./gpus/command.ts";
 import { loggerFor } from "./log.ts";
-import { migCommand } from "./mig/command.ts";
 import type { RunNodeCommand } from "./node/options.ts";
 import type { Output } from "./output.ts";
-import { upCommand } from "./up/command.ts";
 
 export interface ProgramOptions {
   readonly output: Output;
@@ -22,29 +17,17 @@ const DESCRIPTION =
   "Shares NVIDIA GPUs between Kubernetes pods: MIG slices and time slices, planned, changed safely, explained.";
 
 /** Runs the command line; the exit code is 0 done, 1 refused or failed, 2 wrong usage. */
-export async function runProgram(args: readonly string[], { output, signal }: ProgramOptions): Promise<number> {
+export async function runProgram(args: readonly string[], options: ProgramOptions): Promise<number> {
+  const { output } = options;
   let exitCode = 0;
   const program = new Command("tranche").description(DESCRIPTION).version(packageJson.version);
   program.enablePositionalOptions();
-  const run = upCommand(async ({ logLevel, ...options }) => {
-    const log = await loggerFor(logLevel);
-    // Loaded only when it is asked for: the node's own commands shall start at once.
-    const { up } = await import("./up/up.ts");
-    exitCode = await up({ ...options, output, signal, log });
+  const commands = commandsOf(options, (code) => {
+    exitCode = code;
   });
-  const runNode: RunNodeCommand = async ({ logLevel }, action) => {
-    const log = await loggerFor(logLevel);
-    exitCode = await action({ output, signal, log });
-  };
-  const agent = agentCommand(runNode, async (args, context) => {
-    const { runAgent } = await import("./agent/agent.ts");
-    return runAgent({ ...args, version: packageJson.version }, context);
-  });
-  const fault = faultCommand(async (args) => {
-    const { causeFault } = await import("./fault/fault.ts");
-    exitCode = await causeFault({ ...args, env: process.env, output, signal });
-  });
-  for (const command of [run, agent, fault, gpusCommand(runNode), migCommand(runNode)]) program.addCommand(command);
+  // Who names a command first does not pay for the others; help and advice need all of them.
+  const load = commands.get(args[0] ?? "");
+  for (const one of load === undefined ? commands.values() : [load]) program.addCommand(await one());
   for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => output.answer(text.trimEnd()),
@@ -58,6 +41,42 @@ export async function runProgram(args: readonly string[], { output, signal }: Pr
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? 0 : 2;
   }
+}
+
+/** How to load each command, in the order of the help; `ended` gets the exit code of the one that runs. */
+function commandsOf(
+  { output, signal }: ProgramOptions,
+  ended: (exitCode: number) => void,
+): ReadonlyMap<string, () => Promise<Command>> {
+  const runNode: RunNodeCommand = async ({ logLevel }, action) => {
+    const log = await loggerFor(logLevel);
+    ended(await action({ output, signal, log }));
+  };
+  const up = async (): Promise<Command> => {
+    const { upCommand } = await import("./up/command.ts");
+    return upCommand(async ({ logLevel, ...options }) => {
+      const log = await loggerFor(logLevel);
+      const { up } = await import("./up/up.ts");
+      ended(await up({ ...options, output, signal, log }));
+    });
+  };
+  const agent = async (): Promise<Command> => {
+    const { agentCommand } = await import("./agent/command.ts");
+    return agentCommand(runNode, async (args, context) => {
+      const { runAgent } = await import("./agent/agent.ts");
+      return runAgent({ ...args, version: packageJson.version }, context);
+    });
+  };
+  const fault = async (): Promise<Command> => {
+    const { faultCommand } = await import("./fault/command.ts");
+    return faultCommand(async (args) => {
+      const { causeFault } = await import("./fault/fault.ts");
+      ended(await causeFault({ ...args, env: process.env, output, signal }));
+    });
+  };
+  const gpus = async (): Promise<Command> => (await import("./gpus/command.ts")).gpusCommand(runNode);
+  const mig = async (): Promise<Command> => (await import("./mig/command.ts")).migCommand(runNode);
+  return new Map(Object.entries({ up, agent, fault, gpus, mig }));
 }
 
 /** The command and all below it. */

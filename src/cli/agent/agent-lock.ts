@@ -4,7 +4,6 @@
  * A file with a process number would not do: agents run in containers, each with a process 1 of its own. A socket on a
  * directory of the host is seen by all of them, and nobody answers on it once its process is dead.
  */
-import { randomUUID } from "node:crypto";
 import { link, lstat, mkdir, rename, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { dirname } from "node:path";
@@ -31,7 +30,7 @@ export type LockResult =
 /** Takes the lock at `path`, telling whoever tries later `mark`. Throws what the system says. */
 export async function takeAgentLock(path: string, mark: string): Promise<LockResult> {
   await mkdir(dirname(path), { recursive: true, mode: 0o750 });
-  const draft = `${path}.${randomUUID().slice(0, 8)}`;
+  const draft = `${path}.${crypto.randomUUID().slice(0, 8)}`;
   const server = await listen(draft, mark);
   try {
     for (;;) {
@@ -103,7 +102,7 @@ export function agentAt(path: string): Promise<string | undefined> {
 
 /** Takes a dead socket away; if a living one has come in its place meanwhile, it is put back. */
 async function moveAway(path: string): Promise<void> {
-  const aside = `${path}.${randomUUID().slice(0, 8)}`;
+  const aside = `${path}.${crypto.randomUUID().slice(0, 8)}`;
   try {
     await rename(path, aside);
     if ((await agentAt(aside)) !== undefined) await link(aside, path);

@@ -1,14 +1,13 @@
 /**
  * Files that are whole or absent, also after a crash: written aside, flushed, then renamed.
  */
-import { randomUUID } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Replaces the file at `path` by `text`, mode 0600; makes its directory, mode 0700. Throws what the system says. */
 export async function writeWhole(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomUUID()}`;
+  const draft = `${path}.${crypto.randomUUID()}`;
   try {
     const file = await open(draft, "wx", 0o600);
     try {

@@ -4,7 +4,6 @@
 import { type Finding, type Logger, type Outcome, systemClock } from "../../base/index.ts";
 import { type GpuDriver, openNvmlDriver, type SimulatedDriver } from "../../gpu/index.ts";
 import type { NodeArguments } from "./options.ts";
-import { openSimulatedNode } from "./simulated-node.ts";
 
 /** A driver and how to let go of it. */
 export interface OpenDriver {
@@ -19,6 +18,8 @@ export interface OpenDriver {
 /** The GPUs of this machine, or the finding that says why they cannot be reached. */
 export async function openDriver(args: NodeArguments, log: Logger): Promise<Outcome<OpenDriver>> {
   if (args.driver === "simulated") {
+    // Loaded only where GPUs are simulated, as the native library is only where they are real.
+    const { openSimulatedNode } = await import("./simulated-node.ts");
     const opened = await openSimulatedNode(args.stateDir, args.simulatedGpus);
     if (!opened.ok) return opened;
     const { driver, mps } = opened.value;

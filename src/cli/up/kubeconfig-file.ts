@@ -4,7 +4,6 @@
  * Only a file that `up` itself wrote is replaced, and at the end only that is removed: it may well be the path of the
  * user's own kubeconfig, with other clusters in it.
  */
-import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { errorText, type Finding, finding, isErrno, type Outcome } from "../../base/index.ts";
@@ -22,7 +21,7 @@ const MARK = "# Written by tranche up, process ";
 export async function writeKubeconfigFile(path: string, text: string): Promise<Outcome<WrittenKubeconfig>> {
   const full = resolve(path);
   const marked = `${MARK}${await processMark()}\n${text}`;
-  const draft = `${full}.${randomUUID()}`;
+  const draft = `${full}.${crypto.randomUUID()}`;
   try {
     const there = await read(full);
     const problem = there === undefined ? undefined : await problemWith(full, there);

@@ -2,7 +2,6 @@
  * A lock file that names the process which holds it. A process that was killed leaves its lock behind; whoever comes
  * next takes it over.
  */
-import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { isErrno } from "../../base/index.ts";
 
@@ -30,7 +29,7 @@ export async function takeLock(path: string): Promise<LockAttempt> {
 
 /** Makes the file with its whole content at once, so that nobody reads half of it; false when there is one. */
 async function create(path: string, text: string): Promise<boolean> {
-  const draft = `${path}.${randomUUID()}`;
+  const draft = `${path}.${crypto.randomUUID()}`;
   await writeFile(draft, text, { mode: 0o600 });
   try {
     await link(draft, path);
@@ -45,7 +44,7 @@ async function create(path: string, text: string): Promise<boolean> {
 
 /** Removes the lock if it still says `text`; another process may have taken it over in the meantime. */
 async function takeAway(path: string, text: string): Promise<boolean> {
-  const aside = `${path}.${randomUUID()}`;
+  const aside = `${path}.${crypto.randomUUID()}`;
   try {
     await rename(path, aside);
     if ((await read(aside)) === text) return true;

@@ -4,7 +4,6 @@
  * It lies in a directory of the user's own. One that somebody else may write to is not used: who puts a file there would
  * be sent this user's requests.
  */
-import { randomUUID } from "node:crypto";
 import { lstat, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +26,7 @@ export async function listCluster(
   env: Environment,
 ): Promise<{ readonly remove: () => Promise<void> } | { readonly problem: Finding }> {
   const directory = listDirectory(env);
-  const file = join(directory, `${process.pid}-${randomUUID()}.json`);
+  const file = join(directory, `${process.pid}-${crypto.randomUUID()}.json`);
   try {
     await makeOwnDirectory(directory);
     await writeFile(file, `${JSON.stringify({ socketPath })}\n`, { mode: 0o600, flag: "wx" });
