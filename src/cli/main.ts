@@ -1,14 +1,15 @@
 /**
  * The entry point: arguments in, exit code out. The first Ctrl-C ends in good order, a second at once.
  */
-import { enableCompileCache } from "node:module";
+import { keepCompiledCode } from "./compile-cache.ts";
 
-enableCompileCache();
+keepCompiledCode(process.env);
 
 const ending = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => ending.abort(new Error(name)));
 
-// After the compile cache is on, so that the second start is quicker.
-const { runProgram } = await import("./program.ts");
-const { processOutput } = await import("./output.ts");
-process.exitCode = await runProgram(process.argv.slice(2), { output: processOutput, signal: ending.signal });
+// Loaded once compiled code is kept. Without `await`, which CommonJS, the bundle's form, does not have here: what is
+// thrown ends the process all the same.
+void Promise.all([import("./program.ts"), import("./output.ts")]).then(async ([{ runProgram }, { processOutput }]) => {
+  process.exitCode = await runProgram(process.argv.slice(2), { output: processOutput, signal: ending.signal });
+});
