@@ -59,9 +59,10 @@ export function desiredState(inputs: InputValues, gpus: readonly Gpu[], lastGood
   const { pluginConfig, pluginConfigName, pluginConfigHash, pluginConfigSource } = inForce;
   const { settings: local } = inputs.local ?? noLocalInputs;
   const fromPolicy = policy.value === undefined ? undefined : devicePluginEnvironment(policy.value);
+  const layers = [local, fromPolicy?.settings ?? new Map()];
+  const flags = effectiveFlags(pluginConfig.flags, layers, { defaults: fromPolicy?.defaults ?? new Map() });
+  const imex = effectiveImex(pluginConfig.imex, layers);
   const environment = new Map([...(fromPolicy?.settings ?? []), ...local]);
-  const flags = effectiveFlags(pluginConfig.flags, environment, { defaults: fromPolicy?.defaults ?? new Map() });
-  const imex = effectiveImex(pluginConfig.imex, environment);
   const disabled = disabledCdiHooks(environment);
   const health = xidRules(environment);
   return {

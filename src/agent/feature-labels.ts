@@ -92,8 +92,11 @@ export class FeatureLabeller {
    */
   async update({ node, gpus, desired }: LabelledState): Promise<readonly Finding[]> {
     const { policy, pluginConfig, settings } = desired;
-    const environment = new Map([...(policy?.gfd.env ?? []), ...(this.#options.environment ?? [])]);
-    const { flags, findings } = effectiveFeatureFlags(pluginConfig.flags.gfd, environment);
+    const { environment = new Map() } = this.#options;
+    const { flags, findings } = effectiveFeatureFlags(pluginConfig.flags.gfd, [
+      environment,
+      policy?.gfd.env ?? new Map(),
+    ]);
     if (policy?.gfd.enabled === false) return this.#write(node, new Map(), undefined);
     const facts = await this.#factsNow(gpus);
     if (facts === undefined) return findings;

@@ -19,6 +19,12 @@ export interface MergedFlags {
   readonly findings: readonly Finding[];
 }
 
+/**
+ * Variables by their names and options of the command line by theirs, `--mig-strategy`: in layers, of which an earlier one
+ * counts more, and within one layer an option more than a variable.
+ */
+export type SettingLayers = readonly ReadonlyMap<string, string>[];
+
 /** Where a variable is set, when it is known. */
 export type VariablePlace = (variable: string) => Place | undefined;
 
@@ -29,16 +35,11 @@ export interface FlagSources {
 }
 
 /**
- * The flags that apply: command line over environment over file over default. `env` holds variables by their names and
- * options of the command line by theirs, `--mig-strategy`. One that cannot be used, at which NVIDIA's plugin would exit,
- * is an error, and what the next one below says stays.
+ * The flags that apply: settings over file over default. A setting that cannot be used, at which NVIDIA's plugin would
+ * exit, is an error, and what the next one below says stays.
  */
-export function effectiveFlags(
-  file: PluginFlags,
-  env: ReadonlyMap<string, string>,
-  sources: FlagSources = {},
-): MergedFlags {
-  const merge = merger(env, sources);
+export function effectiveFlags(file: PluginFlags, settings: SettingLayers, sources: FlagSources = {}): MergedFlags {
+  const merge = merger(settings, sources);
   const driverRoot = merge.text(["--driver-root", "NVIDIA_DRIVER_ROOT"], file.nvidiaDriverRoot, "/");
   const flags: EffectiveFlags = {
     migStrategy: merge.choice(["--mig-strategy", "MIG_STRATEGY"], file.migStrategy, {
@@ -104,9 +105,9 @@ export function effectiveFlags(
  */
 export function effectiveFeatureFlags(
   file: FeatureFlags | undefined,
-  env: ReadonlyMap<string, string>,
+  settings: SettingLayers,
 ): { readonly flags: Required<FeatureFlags>; readonly findings: readonly Finding[] } {
-  const merge = merger(env);
+  const merge = merger(settings);
   const flags: Required<FeatureFlags> = {
     useNodeFeatureApi: merge.truth(
       ["--use-node-feature-api", "GFD_USE_NODE_FEATURE_API", "USE_NODE_FEATURE_API"],
@@ -149,7 +150,17 @@ interface Merger {
 
 type Refuse = (reason: string, remedy: string) => undefined;
 
-function merger(env: ReadonlyMap<string, string>, { placeOf, defaults }: FlagSources = {}): Merger {
+/** What the layers say of one setting, what counts most first. */
+export function saidOf(layers: SettingLayers, names: readonly string[]): readonly (readonly [string, string])[] {
+  return layers.flatMap((layer) =>
+    names.flatMap((name) => {
+      const text = layer.get(name);
+      return text === undefined ? [] : [[name, text] as const];
+    }),
+  );
+}
+
+function merger(settings: SettingLayers, { placeOf, defaults }: FlagSources = {}): Merger {
   const findings: Finding[] = [];
   const report = (code: FindingCode, variable: string, [message, remedy]: readonly [string, string]): void => {
     const subject = { kind: "config", name: settingName(variable) } as const;
@@ -164,9 +175,7 @@ function merger(env: ReadonlyMap<string, string>, { placeOf, defaults }: FlagSou
     fromFile: T | undefined,
     parse: (text: string, refuse: Refuse) => T | undefined,
   ): T | undefined => {
-    for (const variable of variables) {
-      const text = env.get(variable);
-      if (text === undefined) continue;
+    for (const [variable, text] of saidOf(settings, variables)) {
       const value = parse(text, (reason, remedy) => {
         report("bad-environment", variable, [`${variable}="${text}": ${reason}`, remedy]);
       });

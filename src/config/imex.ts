@@ -2,7 +2,7 @@
  * Reads `imex` of a device-plugin file, and what overrides it (NVIDIA k8s-device-plugin api/config/v1/imex.go).
  */
 import { type Finding, finding } from "../base/index.ts";
-import { settingName } from "./effective-flags.ts";
+import { type SettingLayers, saidOf, settingName } from "./effective-flags.ts";
 import { type FieldReader, isInteger, mistyped, readBoolean, readList } from "./field-reader.ts";
 import { type Field, structFields } from "./struct-fields.ts";
 import { NO_TRUTH, truthOf } from "./truth.ts";
@@ -42,13 +42,11 @@ function readChannels(reader: FieldReader, channels: Field | undefined): readonl
  */
 export function effectiveImex(
   file: ImexConfig | undefined,
-  settings: ReadonlyMap<string, string>,
+  settings: SettingLayers,
 ): { readonly imex: ImexConfig; readonly findings: readonly Finding[] } {
   const findings: Finding[] = [];
   const merged = <T>(names: readonly string[], fromFile: T, parse: (text: string) => Parsed<T>): T => {
-    for (const name of names) {
-      const text = settings.get(name);
-      if (text === undefined) continue;
+    for (const [name, text] of saidOf(settings, names)) {
       const parsed = parse(text.trim());
       if (parsed.ok) return parsed.value;
       const { reason, remedy } = parsed;

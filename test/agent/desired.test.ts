@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type DesiredState, desiredState, type InputValues } from "../../src/agent/index.ts";
+import { noLocalInputs } from "../../src/agent/local-inputs.ts";
 import { findingLine } from "../../src/base/index.ts";
 import type { ConfigMap, KubeObject, Node } from "../../src/kube/index.ts";
 import { gpu } from "../sharing/fixtures.ts";
@@ -239,6 +240,56 @@ test("the policy's directory for MPS is the one containers get", () => {
   const mps = { devicePlugin: { mps: { root: "/srv/mps" } } };
   assert.equal(desired({ policies: [policy(mps)] }).settings.mpsRoot, "/srv/mps");
 });
+
+const ofPolicy = policy({
+  mig: { strategy: "mixed" },
+  devicePlugin: {
+    mps: { root: "/srv/mps" },
+    env: [
+      { name: "NVIDIA_CDI_HOOK_PATH", value: "/policy/hook" },
+      { name: "IMEX_CHANNEL_IDS", value: "0" },
+    ],
+  },
+});
+const ofNode: readonly {
+  readonly name: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly want: Partial<DesiredState["settings"] & DesiredState["imex"]>;
+  readonly codes?: readonly string[];
+}[] = [
+  {
+    name: "an agent that is told nothing itself does as the policy says",
+    settings: {},
+    want: { migStrategy: "mixed", mpsRoot: "/srv/mps", nvidiaCtkPath: "/policy/hook", channelIds: [0] },
+  },
+  {
+    name: "what its own environment says comes first",
+    settings: { MIG_STRATEGY: "none" },
+    want: { migStrategy: "none" },
+  },
+  {
+    name: "by whatever name of the setting",
+    settings: { NVIDIA_CTK_PATH: "/own/hook" },
+    want: { nvidiaCtkPath: "/own/hook", mpsRoot: "/srv/mps" },
+  },
+  {
+    name: "where its own cannot be used, the policy counts and not the default",
+    settings: { MIG_STRATEGY: "", IMEX_CHANNEL_IDS: "7" },
+    want: { migStrategy: "mixed", channelIds: [0] },
+    codes: ["bad-environment", "bad-environment"],
+  },
+];
+for (const { name, settings, want, codes = [] } of ofNode) {
+  test(name, () => {
+    const local = { ...noLocalInputs, settings: new Map(Object.entries(settings)) };
+    const state = desiredState({ ...inputs({ policies: [ofPolicy] }), local }, [], undefined);
+    assert.partialDeepStrictEqual({ ...state.settings, ...state.imex }, want);
+    assert.deepEqual(
+      state.findings.map(({ code }) => code),
+      codes,
+    );
+  });
+}
 
 const young = policy({ mig: { strategy: "single" } }, "a-young", "2025-06-01");
 const old = policy({ mig: { strategy: "mixed" } }, "z-old", "2025-01-01");

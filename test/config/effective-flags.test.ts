@@ -137,7 +137,7 @@ describe("flags are those of environment, file and defaults, in this order", () 
   ];
   for (const { name, file = {}, env = {}, want, codes = [] } of rows) {
     test(name, () => {
-      const { flags, findings } = effectiveFlags(file, new Map(Object.entries(env)));
+      const { flags, findings } = effectiveFlags(file, [new Map(Object.entries(env))]);
       assert.deepEqual(flags, { ...defaults, ...want });
       assert.deepEqual(
         findings.map((one) => one.code),
@@ -168,7 +168,7 @@ describe("flags are those of environment, file and defaults, in this order", () 
         ["DEVICE_LIST_STRATEGY", "cdi-cri"],
         ["PASS_DEVICE_SPECS", "true"],
       ]);
-      const { flags, findings } = effectiveFlags(file, new Map(Object.entries(env)), { defaults: own });
+      const { flags, findings } = effectiveFlags(file, [new Map(Object.entries(env))], { defaults: own });
       assert.deepEqual(flags, { ...defaults, ...want });
       assert.deepEqual(findings, []);
     });
@@ -176,7 +176,7 @@ describe("flags are those of environment, file and defaults, in this order", () 
 
   test("findings cite where the variable is set, if that is known", () => {
     const place = { file: "policy.yaml", line: 3, column: 7 };
-    const { findings } = effectiveFlags({}, new Map([["MIG_STRATEGY", "all"]]), { placeOf: () => place });
+    const { findings } = effectiveFlags({}, [new Map([["MIG_STRATEGY", "all"]])], { placeOf: () => place });
     assert.equal(findings[0]?.message, 'MIG_STRATEGY="all": unknown MIG strategy: all');
     assert.equal(findings[0]?.remedy, "use none, single or mixed");
     assert.deepEqual(findings[0]?.place, place);
@@ -217,7 +217,7 @@ describe("effectiveFeatureFlags", () => {
   ];
   for (const { name, file, env = {}, want } of rows) {
     test(name, () => {
-      const { flags } = effectiveFeatureFlags(file, new Map(Object.entries(env)));
+      const { flags } = effectiveFeatureFlags(file, [new Map(Object.entries(env))]);
       assert.deepEqual(flags, { ...defaults, ...want });
     });
   }

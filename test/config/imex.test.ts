@@ -60,7 +60,7 @@ const rows: readonly {
 ];
 for (const { name, file, set, want, told } of rows) {
   test(name, () => {
-    const { imex, findings } = effectiveImex(file, new Map(Object.entries(set)));
+    const { imex, findings } = effectiveImex(file, [new Map(Object.entries(set))]);
     assert.deepEqual(imex, want);
     assert.deepEqual(
       findings.map(({ subject, message }) => `${subject.name}: ${message}`),

@@ -121,7 +121,7 @@ async function failsOnInitError(args: RunArguments): Promise<boolean> {
   const { configFile, settings } = args;
   const text = configFile === undefined ? "" : await readFile(configFile, "utf8").catch(() => "");
   const config = parseDevicePluginConfig(text, configFile ?? "");
-  return effectiveFlags(config.ok ? config.value.flags : {}, settings).flags.failOnInitError;
+  return effectiveFlags(config.ok ? config.value.flags : {}, [settings]).flags.failOnInitError;
 }
 
 async function serve(args: RunArguments, agent: NodeAgent, closers: Closers): Promise<Outcome<Endpoints | undefined>> {
