@@ -1,5 +1,6 @@
 /**
- * The device plugin's CDI specs in the directory where container runtimes look for them, `/var/run/cdi` on a node.
+ * The device plugin's CDI specs in the directory where container runtimes look for them: on a node `/var/run/cdi`, for
+ * specs that come and go with the machine's boot (CDI SPEC.md).
  *
  * Others have files there too, and none but those of the device plugin's own kinds is ever written or removed.
  */
@@ -7,9 +8,6 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import { join } from "node:path";
 import { type CdiClass, type CdiSpec, type CdiSpecs, cdiClasses, cdiFileName } from "../sharing/index.ts";
 import { parseCdiSpec } from "./cdi-parse.ts";
-
-/** Where a runtime looks for specs that come and go with the machine's boot (CDI SPEC.md). */
-export const CDI_DIRECTORY = "/var/run/cdi";
 
 /** The specs that stand in one directory. */
 export class CdiDirectory {

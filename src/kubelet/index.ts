@@ -1,5 +1,5 @@
 /** The kubelet's sockets over gRPC, both ends: device plugins, their registration, and the pod resources API. */
-export { CDI_DIRECTORY, CdiDirectory } from "./cdi-directory.ts";
+export { CdiDirectory } from "./cdi-directory.ts";
 export { parseCdiSpec } from "./cdi-parse.ts";
 export { type CheckpointEntry, readDeviceCheckpoint } from "./device-checkpoint.ts";
 export { type ConnectOptions, DevicePluginConnection } from "./plugin-connection.ts";
