@@ -103,13 +103,19 @@ export function implementation(
   return calls;
 }
 
+/** What a handler knows at once goes out at once. */
 function unaryHandler(handler: (request: unknown) => unknown) {
   return (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>): void => {
-    const answered = new Promise((resolve) => resolve(handler(call.request)));
-    answered.then(
-      (message) => answer(null, message),
-      (error: unknown) => answer(statusOf(error)),
-    );
+    const fail = (error: unknown): void => answer(statusOf(error));
+    let message: unknown;
+    try {
+      message = handler(call.request);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    if (message instanceof Promise) message.then((later) => answer(null, later), fail);
+    else answer(null, message);
   };
 }
 

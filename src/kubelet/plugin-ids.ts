@@ -1,17 +1,19 @@
 /**
- * Reads requests for GetPreferredAllocation, with ids as the very strings that were offered.
+ * Reads requests for GetPreferredAllocation and Allocate, with ids as the very strings that were offered.
  *
- * The kubelet lists every free device, 375 kB for 8,000 shares, and has all of the ids from this plugin. To make strings
- * of them and to look these up takes 3 ms: each has to be allocated, hashed and compared. So an id is found by its bytes
- * in a table, and the answer is a string that everybody has seen before.
+ * For the first the kubelet lists every free device, 375 kB for 8,000 shares, and it has all these ids from this plugin.
+ * To make strings of them and to look those up takes 3 ms: each has to be allocated, hashed and compared. So an id is
+ * found by its bytes in a table, and becomes a string that everybody has seen before.
  */
-
 import { sameIds } from "./device-list.ts";
-import type {
-  ContainerPreferredAllocationRequest,
-  PreferredAllocationRequest,
+import {
+  type AllocateRequest,
+  AllocateRequestSchema,
+  type ContainerAllocateRequest,
+  type ContainerPreferredAllocationRequest,
+  type PreferredAllocationRequest,
+  PreferredAllocationRequestSchema,
 } from "./gen/deviceplugin/v1beta1/api_pb.js";
-import { PreferredAllocationRequestSchema } from "./gen/deviceplugin/v1beta1/api_pb.js";
 import { decode } from "./grpc.ts";
 import type { PluginDevice } from "./types.ts";
 
@@ -29,10 +31,23 @@ export class OfferedIds {
   }
 
   /** The request in `bytes`; throws what the general decoder throws when there is none. */
-  decode(bytes: Buffer): PreferredAllocationRequest {
+  preferredAllocationRequest(bytes: Buffer): PreferredAllocationRequest {
+    const containerRequests = this.#reader(bytes).preferredAllocations();
+    if (containerRequests === undefined) return decode(PreferredAllocationRequestSchema, bytes);
+    return { $typeName: "v1beta1.PreferredAllocationRequest", containerRequests };
+  }
+
+  /** As `preferredAllocationRequest`. */
+  allocateRequest(bytes: Buffer): AllocateRequest {
+    const containerRequests = this.#reader(bytes).allocations();
+    if (containerRequests === undefined) return decode(AllocateRequestSchema, bytes);
+    return { $typeName: "v1beta1.AllocateRequest", containerRequests };
+  }
+
+  #reader(bytes: Buffer): Reader {
     this.#ids ??= this.#devices.map(({ id }) => id);
     this.#table ??= new IdTable(this.#ids);
-    return new Reader(bytes, this.#table, this.#ids).request() ?? decode(PreferredAllocationRequestSchema, bytes);
+    return new Reader(bytes, this.#table, this.#ids);
   }
 }
 
@@ -99,10 +114,16 @@ function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Fields of the two messages (api.proto, v1beta1), with their wire types. */
-const tags = { containerRequests: 0x0a, availableDeviceIds: 0x0a, mustIncludeDeviceIds: 0x12, allocationSize: 0x18 };
+/** Fields of the messages (api.proto, v1beta1), with their wire types. */
+const tags = {
+  containerRequests: 0x0a,
+  deviceIds: 0x0a,
+  availableDeviceIds: 0x0a,
+  mustIncludeDeviceIds: 0x12,
+  allocationSize: 0x18,
+};
 
-/** Reads what the kubelet writes; anything else is left to the general decoder. */
+/** Reads what the kubelet writes about offered ids; anything else is left to the general decoder. */
 class Reader {
   readonly #bytes: Buffer;
   readonly #view: DataView;
@@ -117,20 +138,38 @@ class Reader {
     this.#ids = ids;
   }
 
-  request(): PreferredAllocationRequest | undefined {
-    const containerRequests: ContainerPreferredAllocationRequest[] = [];
+  preferredAllocations(): ContainerPreferredAllocationRequest[] | undefined {
+    return this.#containers((to) => this.#preferredAllocation(to));
+  }
+
+  allocations(): ContainerAllocateRequest[] | undefined {
+    return this.#containers((to) => this.#allocation(to));
+  }
+
+  #containers<Container>(read: (to: number) => Container | undefined): Container[] | undefined {
+    const containers: Container[] = [];
     while (this.#at < this.#bytes.length) {
       if (this.#varint() !== tags.containerRequests) return undefined;
       const to = this.#end(this.#bytes.length);
-      const one = to === undefined ? undefined : this.#container(to);
+      const one = to === undefined ? undefined : read(to);
       if (one === undefined) return undefined;
-      containerRequests.push(one);
+      containers.push(one);
     }
-    return { $typeName: "v1beta1.PreferredAllocationRequest", containerRequests };
+    return containers;
+  }
+
+  #allocation(to: number): ContainerAllocateRequest | undefined {
+    const devicesIds: string[] = [];
+    while (this.#at < to) {
+      const id = this.#varint() === tags.deviceIds ? this.#id(to) : undefined;
+      if (id === undefined) return undefined;
+      devicesIds.push(id);
+    }
+    return { $typeName: "v1beta1.ContainerAllocateRequest", devicesIds };
   }
 
   /** Available ids in the order of the list, which says nothing: the kubelet has them from a set. */
-  #container(to: number): ContainerPreferredAllocationRequest | undefined {
+  #preferredAllocation(to: number): ContainerPreferredAllocationRequest | undefined {
     const available = new Uint8Array(this.#ids.length);
     const mustIncludeDeviceIDs: string[] = [];
     let allocationSize: number | undefined = 0;
@@ -138,7 +177,7 @@ class Reader {
     while (this.#at < to && allocationSize !== undefined) {
       const tag = this.#varint();
       if (tag === tags.mustIncludeDeviceIds) {
-        const id = this.#text(to);
+        const id = this.#id(to);
         if (id === undefined) return undefined;
         mustIncludeDeviceIDs.push(id);
       } else {
@@ -168,12 +207,13 @@ class Reader {
     this.#at = at;
   }
 
-  #text(last: number): string | undefined {
+  /** `undefined` also for one that is not offered. */
+  #id(last: number): string | undefined {
     const to = this.#end(last);
     if (to === undefined) return undefined;
     const from = this.#at;
     this.#at = to;
-    return this.#bytes.toString("utf8", from, to);
+    return this.#ids[this.#table.place(this.#view, from, to)];
   }
 
   /** Where the bytes end whose length stands here; `undefined` when that is after `last`. */

@@ -6,7 +6,7 @@ import type { ServerWritableStream } from "@grpc/grpc-js";
 import { type Finding, finding, TrancheError } from "../base/index.ts";
 import type { AllocateAnswer } from "../sharing/index.ts";
 import { DeviceListEncoder, type EncodedList, maxListBytes } from "./device-list.ts";
-import { DevicePlugin, Registration } from "./gen/deviceplugin/v1beta1/api_pb.js";
+import { type ContainerAllocateRequest, DevicePlugin, Registration } from "./gen/deviceplugin/v1beta1/api_pb.js";
 import { callUnary } from "./grpc.ts";
 import { apiVersion } from "./messages.ts";
 import { allocateResponse } from "./plugin-answer.ts";
@@ -84,14 +84,13 @@ export class DevicePluginServer {
             ],
           })),
         }),
-        allocate: async ({ containerRequests }) => {
-          const answers: AllocateAnswer[] = [];
-          for (const one of containerRequests) answers.push(await this.#backend.allocate(one.devicesIds));
-          return allocateResponse(answers);
-        },
+        allocate: ({ containerRequests }) => this.#allocate(containerRequests),
         preStartContainer: () => ({}),
       },
-      { getPreferredAllocation: (bytes) => this.#ids.decode(bytes) },
+      {
+        getPreferredAllocation: (bytes) => this.#ids.preferredAllocationRequest(bytes),
+        allocate: (bytes) => this.#ids.allocateRequest(bytes),
+      },
     );
   }
 
@@ -175,6 +174,13 @@ export class DevicePluginServer {
     await this.#socket.stop();
   }
 
+  /** At once if the backend answers at once: promises would take part of the time of so short a call. */
+  #allocate(containers: readonly ContainerAllocateRequest[]): Buffer | Promise<Buffer> {
+    const answers = containers.map(({ devicesIds }) => this.#backend.allocate(devicesIds));
+    if (answers.every(isThere)) return allocateResponse(answers);
+    return Promise.all(answers.map((one) => Promise.resolve(one))).then(allocateResponse);
+  }
+
   #open(call: ServerWritableStream<unknown, Buffer>): void {
     if (this.#stopped) {
       call.end();
@@ -186,6 +192,10 @@ export class DevicePluginServer {
     this.#streams.add(stream);
     stream.send(this.#list.bytes);
   }
+}
+
+function isThere(answer: AllocateAnswer | Promise<AllocateAnswer>): answer is AllocateAnswer {
+  return !(answer instanceof Promise);
 }
 
 /** One open ListAndWatch call: holds back all but the newest list while the other side is not reading. */

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
+  type AllocateRequest,
+  AllocateRequestSchema,
   type PreferredAllocationRequest,
   PreferredAllocationRequestSchema,
 } from "../../src/kubelet/gen/deviceplugin/v1beta1/api_pb.js";
@@ -38,9 +40,13 @@ function fields({ containerRequests }: PreferredAllocationRequest): unknown {
   });
 }
 
-function attempt(read: () => PreferredAllocationRequest): unknown {
+function deviceIds({ containerRequests }: AllocateRequest): unknown {
+  return containerRequests.map(({ devicesIds }) => devicesIds);
+}
+
+function attempt(read: () => unknown): unknown {
   try {
-    return fields(read());
+    return read();
   } catch {
     return "refused";
   }
@@ -51,7 +57,10 @@ test("a request is read as the general decoder reads it, whatever is offered", (
     fc.property(ids, containers, (list, containerRequests) => {
       const bytes = encode(PreferredAllocationRequestSchema, { containerRequests });
       const known = offered(list);
-      assert.deepEqual(fields(known.decode(bytes)), fields(decode(PreferredAllocationRequestSchema, bytes)));
+      assert.deepEqual(
+        fields(known.preferredAllocationRequest(bytes)),
+        fields(decode(PreferredAllocationRequestSchema, bytes)),
+      );
     }),
     { numRuns: 300 },
   );
@@ -73,11 +82,37 @@ test("so are bytes that are cut off or damaged", () => {
       if (!cut && place < bytes.length) bytes[place] = byte;
       const known = offered(list);
       assert.deepEqual(
-        attempt(() => known.decode(bytes)),
-        attempt(() => decode(PreferredAllocationRequestSchema, bytes)),
+        attempt(() => fields(known.preferredAllocationRequest(bytes))),
+        attempt(() => fields(decode(PreferredAllocationRequestSchema, bytes))),
       );
     }),
     { numRuns: 500 },
+  );
+});
+
+test("so are requests for Allocate, whole or damaged", () => {
+  const request = fc.record({
+    list: ids,
+    requests: fc.array(fc.array(id), { maxLength: 3 }),
+    at: fc.nat(),
+    byte: fc.nat(255),
+  });
+  fc.assert(
+    fc.property(request, ({ list, requests, at, byte }) => {
+      const whole = encode(AllocateRequestSchema, {
+        containerRequests: requests.map((devicesIds) => ({ devicesIds })),
+      });
+      const damaged = Buffer.from(whole);
+      if (whole.length > 0) damaged[at % whole.length] = byte;
+      const known = offered(list);
+      for (const bytes of [whole, damaged, whole.subarray(0, at % (whole.length + 1))]) {
+        assert.deepEqual(
+          attempt(() => deviceIds(known.allocateRequest(bytes))),
+          attempt(() => deviceIds(decode(AllocateRequestSchema, bytes))),
+        );
+      }
+    }),
+    { numRuns: 300 },
   );
 });
 
@@ -85,7 +120,8 @@ test("ids that are offered come in the order of the offer, also when it has chan
   const request = (...availableDeviceIDs: string[]): Buffer =>
     encode(PreferredAllocationRequestSchema, { containerRequests: [{ availableDeviceIDs, allocationSize: 1 }] });
   const known = offered(["GPU-0", "GPU-1", "GPU-2"]);
-  const read = (bytes: Buffer): unknown => known.decode(bytes).containerRequests[0]?.availableDeviceIDs;
+  const read = (bytes: Buffer): unknown =>
+    known.preferredAllocationRequest(bytes).containerRequests[0]?.availableDeviceIDs;
   assert.deepEqual(read(request("GPU-2", "GPU-0")), ["GPU-0", "GPU-2"]);
   known.offer(devices(["GPU-3", "GPU-2", "GPU-0"]));
   assert.deepEqual(read(request("GPU-0", "GPU-2", "GPU-3")), ["GPU-3", "GPU-2", "GPU-0"]);
