@@ -2,14 +2,17 @@
  * Why a pod does not run, or runs otherwise than its author may think: one finding for each pod concerned.
  */
 import { type Finding, finding, type Subject } from "../base/index.ts";
-import { amountsOf, type Node, type Pod, podRequests } from "../kube/index.ts";
+import { type Node, type Pod, podRequests } from "../kube/index.ts";
 import { shareFindings } from "../sharing/index.ts";
+import { Fleet } from "./fleet.ts";
 import { badEnds, podMessage } from "./pod-state.ts";
 import type { NodeSnapshot } from "./snapshot.ts";
 
 const GPU_RESOURCE_PREFIX = "nvidia.com/";
 /** How CUDA's own text begins, as the workload prints it when an allocation exceeds what is left. */
 const OUT_OF_MEMORY = "CUDA out of memory";
+/** How many pods or nodes a message names. */
+const shownNames = 4;
 
 /** Findings about pods: not scheduled, refused at admission, ended badly, several shares of one device. */
 export function podFindings(
@@ -17,10 +20,11 @@ export function podFindings(
   nodes: readonly Node[],
   snapshots: readonly NodeSnapshot[],
 ): readonly Finding[] {
+  const fleet = new Fleet(nodes, snapshots);
   return pods.flatMap((pod) => {
     const subject: Subject = { kind: "pod", name: `${pod.metadata.namespace ?? ""}/${pod.metadata.name}` };
     return [
-      ...unscheduled(pod, subject, nodes, snapshots),
+      ...unscheduled(pod, subject, fleet),
       ...refused(pod, subject),
       ...ended(pod, subject, snapshots),
       ...sharesOfPod(pod, subject, snapshots),
@@ -28,19 +32,14 @@ export function podFindings(
   });
 }
 
-function unscheduled(
-  pod: Pod,
-  subject: Subject,
-  nodes: readonly Node[],
-  snapshots: readonly NodeSnapshot[],
-): readonly Finding[] {
+function unscheduled(pod: Pod, subject: Subject, fleet: Fleet): readonly Finding[] {
   const condition = (pod.status?.conditions ?? []).find((one) => one.type === "PodScheduled" && one.status === "False");
   if (pod.status?.phase !== "Pending" || pod.spec.nodeName !== undefined || condition === undefined) return [];
   const wanted = gpuRequests(pod);
   const scheduler = condition.message ?? "";
-  const nowhere = [...wanted.keys()].filter((resource) => mostOnOneNode(resource, nodes) === 0);
+  const nowhere = [...wanted.keys()].filter((resource) => fleet.mostOnOneNode(resource) === 0);
   if (nowhere.length > 0) {
-    const remedy = [...new Set(nowhere.map(remedyFor))].join("; ");
+    const remedy = [...new Set(nowhere.map((resource) => remedyFor(resource, fleet)))].join("; ");
     return [
       finding("resource-not-offered", subject, `no node offers ${nowhere.join(", ")}`, {
         remedy,
@@ -49,28 +48,36 @@ function unscheduled(
     ];
   }
   const short = insufficient(scheduler).filter((resource) => wanted.has(resource));
-  const holders = [...new Set(short.flatMap((resource) => holdersOf(resource, snapshots)))].sort();
-  const held = holders.length === 0 ? "" : `; held by ${holders.join(", ")}`;
-  const tooMany = [...wanted].find(([resource, amount]) => amount > mostOnOneNode(resource, nodes));
+  // Thousands of pods may wait for what thousands hold, so each is told of a few.
+  const all = fleet.holdersOf(short);
+  const holders = all.slice(0, shownNames);
+  const held = all.length === 0 ? "" : `; held by ${fewOf(all)}`;
+  const tooMany = [...wanted].find(([resource, amount]) => amount > fleet.mostOnOneNode(resource));
   return [
     finding("pod-unschedulable", subject, `no node fits: ${withoutPreemption(scheduler) || "no reason given"}${held}`, {
-      remedy: unscheduledRemedy({ tooMany, holders, nodes }),
-      evidence: { resources: [...wanted.keys()], holders, scheduler },
+      remedy: unscheduledRemedy({ tooMany, holders, fleet }),
+      evidence: { resources: [...wanted.keys()], holders, otherHolders: all.length - holders.length, scheduler },
     }),
   ];
+}
+
+/** The first few by name, the rest counted. */
+function fewOf(names: readonly string[]): string {
+  const shown = names.slice(0, shownNames).join(", ");
+  return names.length <= shownNames ? shown : `${shown} and ${names.length - shownNames} more`;
 }
 
 interface Lack {
   /** What no node can give however idle it is. */
   readonly tooMany: readonly [resource: string, amount: number] | undefined;
   readonly holders: readonly string[];
-  readonly nodes: readonly Node[];
+  readonly fleet: Fleet;
 }
 
-function unscheduledRemedy({ tooMany, holders, nodes }: Lack): string {
+function unscheduledRemedy({ tooMany, holders, fleet }: Lack): string {
   if (tooMany !== undefined) {
     const [resource, amount] = tooMany;
-    return `no node has ${amount} ${resource}: ask for at most ${mostOnOneNode(resource, nodes)}, or offer more of it`;
+    return `no node has ${amount} ${resource}: ask for at most ${fleet.mostOnOneNode(resource)}, or offer more of it`;
   }
   if (holders.length > 0) return "wait until one of the holders ends, or offer more of it";
   return "change the pod, or a node, so that what the scheduler names is met";
@@ -90,22 +97,27 @@ function refused(pod: Pod, subject: Subject): readonly Finding[] {
   const { reason, message } = podMessage(pod);
   if (pod.status?.phase !== "Failed" || (reason !== "UnexpectedAdmissionError" && !reason.startsWith("OutOf")))
     return [];
+  const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller === true);
   return [
     finding("pod-refused", subject, `node ${pod.spec.nodeName ?? ""} refused it: ${message}`, {
-      remedy: "correct the request and create the pod again; a refused pod is never retried",
+      remedy:
+        owner === undefined
+          ? "correct the request and create the pod again; a refused pod is never retried"
+          : `${owner.kind} ${owner.name} makes another pod; correct the request if that is refused as well`,
       evidence: { reason },
     }),
   ];
 }
 
 function ended(pod: Pod, subject: Subject, snapshots: readonly NodeSnapshot[]): readonly Finding[] {
-  return badEnds(pod).map(({ container, message }) =>
+  const { name, namespace = "default" } = pod.metadata;
+  return badEnds(pod).map(({ container, message, isRunningAgain }) =>
     message.includes(OUT_OF_MEMORY)
       ? finding("out-of-memory", subject, `container ${container}: ${message}`, {
           remedy: memoryRemedy(pod, snapshots),
         })
       : finding("container-failed", subject, `container ${container}: ${message}`, {
-          remedy: `see kubectl logs -n ${pod.metadata.namespace ?? "default"} ${pod.metadata.name} -c ${container}`,
+          remedy: `see kubectl logs -n ${namespace} ${name} -c ${container}${isRunningAgain ? " --previous" : ""}`,
         }),
   );
 }
@@ -140,18 +152,16 @@ function gpuRequests(pod: Pod): ReadonlyMap<string, number> {
   return new Map(requests.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The largest allocatable amount of `resource` that a node has. */
-function mostOnOneNode(resource: string, nodes: readonly Node[]): number {
-  return Math.max(0, ...nodes.map((node) => amountsOf(node.status?.allocatable).get(resource) ?? 0));
-}
-
-function holdersOf(resource: string, snapshots: readonly NodeSnapshot[]): readonly string[] {
-  return snapshots.flatMap((snapshot) =>
-    snapshot.allocations.filter((one) => one.resource === resource).map((one) => `${one.namespace}/${one.pod}`),
-  );
-}
-
-function remedyFor(resource: string): string {
+function remedyFor(resource: string, fleet: Fleet): string {
+  const nodes = fleet.nodesWith(resource);
+  if (nodes.length > 0) {
+    const subject = nodes.length === 1 ? `node ${nodes[0]} has` : `nodes ${fewOf(nodes)} have`;
+    return `${subject} devices that are unhealthy or about to be changed: kubectl describe node ${nodes[0]} tells why, and the pod follows once they are back`;
+  }
+  const unshared = /^(.+)\.shared$/.exec(resource)?.[1];
+  if (unshared !== undefined && fleet.mostOnOneNode(unshared) > 0) {
+    return `ask for ${unshared}, or have it shared under this name: renameByDefault: true under sharing in the device plugin's config`;
+  }
   const mig = /^nvidia\.com\/mig-(.+)$/.exec(resource);
   return mig === null
     ? "check the name of the resource, and that a node's GPUs are free of MIG or shared under this name"

@@ -21,15 +21,23 @@ export function podMessage(pod: Pod): PodMessage {
   return { reason: unscheduled?.reason ?? "", message: unscheduled?.message ?? "" };
 }
 
+/** A container's last run, which ended badly. */
+export interface BadEnd {
+  readonly container: string;
+  readonly message: string;
+  readonly isRunningAgain: boolean;
+}
+
 /** How a container of the pod ended last, when it ended badly. */
-export function badEnds(pod: Pod): readonly { readonly container: string; readonly message: string }[] {
+export function badEnds(pod: Pod): readonly BadEnd[] {
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   return statuses.flatMap((status) => {
     const ended = status.state.terminated ?? status.lastState?.terminated;
     if (ended === undefined || ended.exitCode === 0) return [];
     // It went with its machine, and is back (containerd, internal/cri/server/restart.go).
-    if (status.state.running !== undefined && ended.exitCode === 255 && ended.reason === "Unknown") return [];
-    return [{ container: status.name, message: ended.message ?? `exit code ${ended.exitCode}` }];
+    const isRunningAgain = status.state.running !== undefined;
+    if (isRunningAgain && ended.exitCode === 255 && ended.reason === "Unknown") return [];
+    return [{ container: status.name, message: ended.message ?? `exit code ${ended.exitCode}`, isRunningAgain }];
   });
 }
 

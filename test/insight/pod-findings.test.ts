@@ -63,11 +63,25 @@ const waiting = [
     want: "ml/p: warning resource-not-offered: no node offers nvidia.com/mig-1g.10gb; label a node with a mig-parted config that has this profile: kubectl label node NODE nvidia.com/mig.config=CONFIG",
   },
   {
-    name: "a pod that asks for a name nobody has is told to look at the name",
+    name: "a pod that asks for shares under a name of their own is told what is offered instead",
     wants: { "gpu.shared": 1, gpu: 1 },
     scheduler: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.shared.",
     node: fullT4,
-    want: "ml/p: warning resource-not-offered: no node offers nvidia.com/gpu.shared; check the name of the resource, and that a node's GPUs are free of MIG or shared under this name",
+    want: "ml/p: warning resource-not-offered: no node offers nvidia.com/gpu.shared; ask for nvidia.com/gpu, or have it shared under this name: renameByDefault: true under sharing in the device plugin's config",
+  },
+  {
+    name: "a pod that asks for shares of slices that are not shared is not told to cut any",
+    wants: { "mig-1g.10gb.shared": 1 },
+    scheduler: "0/1 nodes are available: 1 Insufficient nvidia.com/mig-1g.10gb.shared.",
+    node: { gpus: [gpu(0, "1g.10gb@0")] },
+    want: "ml/p: warning resource-not-offered: no node offers nvidia.com/mig-1g.10gb.shared; ask for nvidia.com/mig-1g.10gb, or have it shared under this name: renameByDefault: true under sharing in the device plugin's config",
+  },
+  {
+    name: "a pod that asks for a name nobody has is told to look at the name",
+    wants: { gpus: 1 },
+    scheduler: "0/1 nodes are available: 1 Insufficient nvidia.com/gpus.",
+    node: fullT4,
+    want: "ml/p: warning resource-not-offered: no node offers nvidia.com/gpus; check the name of the resource, and that a node's GPUs are free of MIG or shared under this name",
   },
   {
     name: "a pod without GPU that does not fit is told what the scheduler says",
@@ -91,6 +105,50 @@ test("the devices of an init container count as wanted, too", () => {
     initContainers: [{ name: "warm-up", resources: { limits } }],
   });
   assert.match(onlyFinding(pod, fullT4).remedy, /^no node has 3 nvidia\.com\/gpu/);
+});
+
+test("devices that no pod can get now are not said to be misspelt or uncut", () => {
+  const one = snapshot("n", {});
+  const capacity = { "nvidia.com/gpu": "2", "nvidia.com/mig-1g.10gb": "1" };
+  const allocatable = { "nvidia.com/gpu": "0", "nvidia.com/mig-1g.10gb": "0" };
+  const nodes = ["a", "b"].map((name) => ({ ...nodeOf({ ...one, node: name }), status: { capacity, allocatable } }));
+  const message = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.";
+  const pod = podOf("ml/p", { wants: { gpu: 1, "mig-1g.10gb": 1 }, status: unscheduled(message) });
+  assert.deepEqual(podFindings([pod], nodes, []).map(findingLine), [
+    "ml/p: warning resource-not-offered: no node offers nvidia.com/gpu, nvidia.com/mig-1g.10gb; nodes a, b have devices that are unhealthy or about to be changed: kubectl describe node a tells why, and the pod follows once they are back",
+  ]);
+});
+
+const crowd = { gpus: [gpu(0)], share: ["gpu x9"], held: [5, 1, 4, 2, 3, 0].map((id) => `ml/h${id} gpu GPU-0::${id}`) };
+
+test("of many holders a few are named and the others counted", () => {
+  const found = onlyFinding(podOf("ml/p", { wants: { gpu: 1 }, status: unscheduled(insufficientGpu) }), crowd);
+  assert.match(found.message, /; held by ml\/h0, ml\/h1, ml\/h2, ml\/h3 and 2 more$/);
+  assert.deepEqual(
+    [found.evidence["holders"], found.evidence["otherHolders"]],
+    [["ml/h0", "ml/h1", "ml/h2", "ml/h3"], 2],
+  );
+});
+
+test("nodes are looked at no more often for many pods than for one", () => {
+  const one = snapshot("n", crowd);
+  const readsFor = (count: number): number => {
+    let reads = 0;
+    const { status = {}, ...node } = nodeOf(one);
+    const counting = {
+      ...node,
+      get status() {
+        reads += 1;
+        return status;
+      },
+    };
+    const pods = Array.from({ length: count }, (_, index) =>
+      podOf(`ml/p${index}`, { wants: { gpu: 12 }, status: unscheduled(insufficientGpu) }),
+    );
+    assert.equal(podFindings(pods, [counting], [one]).length, count);
+    return reads;
+  };
+  assert.equal(readsFor(20), readsFor(1));
 });
 
 const oom = "CUDA out of memory: tried to allocate 12288 MiB on GPU 0, 4096 MiB free; held by ml/a (12288 MiB)";
@@ -146,6 +204,22 @@ test("a container that runs again after a bad end is still reported, until it ha
   const done = { ...base, state: { terminated: { exitCode: 0 } }, lastState };
   const over = podOf("ml/p", { node: "n", status: { phase: "Succeeded", containerStatuses: [done] } });
   assert.deepEqual(podFindings([over], [], []), []);
+});
+
+test("the logs of the run that failed are shown, not those of the one that goes on", () => {
+  const base = { name: "main", ready: true, restartCount: 1, image: "", imageID: "" };
+  const lastState = { terminated: { exitCode: 3, message: "assertion failed" } };
+  const containerStatuses = [{ ...base, state: { running: {} }, lastState }];
+  const again = podOf("ml/p", { node: "n", status: { phase: "Running", containerStatuses } });
+  assert.equal(onlyFinding(again, fullT4).remedy, "see kubectl logs -n ml p -c main --previous");
+});
+
+test("a refused pod of a controller is not to be made again by hand", () => {
+  const status: PodStatus = { phase: "Failed", reason: "UnexpectedAdmissionError", message: "Allocate failed" };
+  const pod = podOf("ml/p", { node: "n", wants: { gpu: 1 }, status });
+  const owner = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "web-1", uid: "1", controller: true };
+  const found = onlyFinding({ ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } }, fullT4);
+  assert.equal(found.remedy, "ReplicaSet web-1 makes another pod; correct the request if that is refused as well");
 });
 
 test("a container that holds two shares of one GPU is told that they are worth one", () => {
