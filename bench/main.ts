@@ -16,6 +16,7 @@ const modules: readonly { readonly rows: readonly BenchRow[] }[] = await Promise
   import("./config.ts"),
   import("./partition.ts"),
   import("./nvml.ts"),
+  import("./bundle.ts"),
   import("./sharing.ts"),
   import("./kubelet.ts"),
   import("./calls.ts"),

@@ -48,7 +48,7 @@ async function cutSlowly(mode: "small" | "full"): Promise<BenchResult> {
 
 /** A process of its own, with what Node needs anyway told beside it. */
 async function memory(): Promise<BenchResult> {
-  return withNode(async (node) => {
+  return withMockNode(async (node) => {
     const { libraryPath, root, nvidiaSmi } = node;
     const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
     const script = `
@@ -71,7 +71,7 @@ async function memory(): Promise<BenchResult> {
 }
 
 async function cut(delayMs: number): Promise<{ wallMs: number; calls: number; changes: number }> {
-  return withNode(async (node) => {
+  return withMockNode(async (node) => {
     const { libraryPath, root, nvidiaSmi } = node;
     const options = { libraryPath, root, nvidiaSmi, log: silentLogger, clock: systemClock };
     const opened = await openNvmlDriver(options);
@@ -94,7 +94,8 @@ function apply(driver: NvmlDriver, gpu: Awaited<ReturnType<NvmlDriver["list"]>>[
   return executePlan(driver, planGpu({ gpu, wanted, holders: new Map() }));
 }
 
-async function withNode<T>(body: (node: MockNode) => Promise<T>): Promise<T> {
+/** Runs `body` with eight H100 behind the C double. */
+export async function withMockNode<T>(body: (node: MockNode) => Promise<T>): Promise<T> {
   const model = modelById("h100-sxm5-80gb");
   if (model === undefined) throw new Error("the catalogue has no H100");
   const directory = await mkdtemp(join(tmpdir(), "nvml-"));
