@@ -60,6 +60,8 @@ export interface NodeAgentOptions {
   readonly lastGood?: LastingText | undefined;
   /** What command line and files say, asked at every turn. Default: nothing. */
   readLocal?(): Promise<LocalInputs>;
+  /** What is to be said of the agent's process, its driver and its locks. Default: nothing. */
+  ownFindings?(): readonly Finding[];
   /** Called when a turn has ended. */
   onTurn?(): void;
 }
@@ -149,6 +151,7 @@ export class NodeAgent {
       labeller: this.#labeller,
       writer: this.#writer,
       events: this.#events,
+      otherFindings: () => this.#otherFindings(),
     });
   }
 
@@ -253,8 +256,12 @@ export class NodeAgent {
       ...health.problems(),
       ...health.illnesses(),
       ...this.#mps.findings(),
-      ...this.#host.findings(),
+      ...this.#otherFindings(),
     ];
+  }
+
+  #otherFindings(): readonly Finding[] {
+    return [...this.#host.findings(), ...(this.#options.ownFindings?.() ?? [])];
   }
 
   async #run(signal: AbortSignal): Promise<void> {

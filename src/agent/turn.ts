@@ -1,7 +1,7 @@
 /**
  * One turn of the agent: reads all there is, and sets right what differs.
  */
-import type { Clock, Logger } from "../base/index.ts";
+import type { Clock, Finding, Logger } from "../base/index.ts";
 import type { GpuDriver } from "../gpu/index.ts";
 import type { Node } from "../kube/index.ts";
 import { offers } from "../sharing/index.ts";
@@ -39,6 +39,8 @@ export interface TurnOptions {
   readonly labeller: FeatureLabeller;
   readonly writer: NodeWriter;
   readonly events: UntoldEvents;
+  /** What is to be said beside what a turn, the health of the GPUs and MPS have to say. */
+  otherFindings(): readonly Finding[];
   /** Where the config in force outlives the agent. Default: nowhere. */
   readonly lastGood?: LastingText | undefined;
   /** What command line and files say. Default: nothing. */
@@ -54,6 +56,10 @@ export class Turn {
   readonly #memory: LastGoodMemory | undefined;
   #lastGood: LastGood | undefined;
   #result = noTurn;
+  /** What the last turn found that came to its end. */
+  #found: readonly Finding[] = [];
+  /** Turns in a row that were broken off. */
+  #broken = 0;
   #configChanges = 0;
 
   constructor(options: TurnOptions) {
@@ -93,13 +99,26 @@ export class Turn {
   async take(signal: AbortSignal): Promise<void> {
     try {
       this.#result = await this.#setRight(signal);
+      this.#found = this.#result.findings;
+      this.#broken = 0;
     } catch (error) {
-      if (!signal.aborted) {
-        const findings = [turnBroken(this.#options.node, error)];
-        this.#result = { ...this.#result, confirmed: false, findings };
-      }
+      if (!signal.aborted) await this.#breakOff(error);
       throw error;
     }
+  }
+
+  /** Events tell of it only when it happens again: a kubelet that restarts is away for one turn. */
+  async #breakOff(error: unknown): Promise<void> {
+    const broken = turnBroken(this.#options.node, error);
+    this.#result = { ...this.#result, confirmed: false, findings: [broken] };
+    this.#broken += 1;
+    const node = this.#options.inputs.read()?.node;
+    if (this.#broken > 1 && node !== undefined) await this.#tell(node, [...this.#found, broken]);
+  }
+
+  async #tell(node: Node, findings: readonly Finding[]): Promise<void> {
+    const { writer, health, mps, otherFindings } = this.#options;
+    await writer.writeFindings(node, [...findings, ...health.problems(), ...mps.findings(), ...otherFindings()]);
   }
 
   /** One turn: layouts first, then what is offered, then what is told. */
@@ -145,7 +164,7 @@ export class Turn {
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await writer.writeState(registered, migConfig?.state);
-    await writer.writeFindings(inputs.node, [...findings, ...health.problems(), ...mps.findings()]);
+    await this.#tell(inputs.node, findings);
     await events.tell();
     // For the next error: who holds what it concerns.
     await holders.allocations();
@@ -162,7 +181,7 @@ export class Turn {
 
   /** The driver has not answered since the agent started: there is nothing to decide upon, and nothing to offer. */
   async #withoutDriver(registered: Node): Promise<TurnResult> {
-    await this.#options.writer.writeFindings(registered, this.#options.health.problems());
+    await this.#tell(registered, []);
     return { ...this.#result, findings: [], retryInMs: RETRY_MS };
   }
 

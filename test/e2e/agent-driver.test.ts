@@ -7,7 +7,7 @@ import { modelById } from "../../src/gpu/index.ts";
 import type { KubeObject } from "../../src/kube/index.ts";
 import { type SeenGpu, stateText } from "../cli/node/machine.ts";
 import { MockNode } from "../fixtures/mocknvml/mock-node.ts";
-import { AgentMachine } from "../support/agent-machine.ts";
+import { AgentMachine, NODE } from "../support/agent-machine.ts";
 import { clusterPolicy } from "../support/manifests.ts";
 import { runTranche } from "../support/run-up.ts";
 import { until } from "../support/until.ts";
@@ -54,6 +54,9 @@ test("without failOnInitError the agent waits for a driver that comes late", asy
   const agent = await machine.startAgent("--fail-on-init-error=false", ...options);
   await agent.says(/(agent of node-a: the driver does not answer yet)/);
   await agent.says(/(error nvidia-driver-not-loaded)/);
+  await until("an event tells", async () =>
+    (await machine.events(NODE)).some((one) => /^NvidiaDriverNotLoaded: .*modprobe nvidia/.test(one)),
+  );
   await load();
   await machine.offers(GPU, 1);
   await agent.says(/(over: .*nvidia-driver-not-loaded)/);

@@ -5,7 +5,9 @@ import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { resources } from "../../src/kube/index.ts";
+import { DevicePluginServer } from "../../src/kubelet/index.ts";
 import { AgentMachine, NODE } from "../support/agent-machine.ts";
+import { cleanUp } from "../support/clean-up.ts";
 import { configMap, operatorNamespace, pod, timeSliced } from "../support/manifests.ts";
 import { until } from "../support/until.ts";
 
@@ -93,6 +95,29 @@ test("a second agent on the node is refused, with whatever state directory", asy
     await second.says(/error second-agent: node-a\n.* is held by (agent of node-a, process \d+)/);
     assert.equal((await second.end()).code, 1);
   }
+});
+
+test("another plugin that serves the resource is named in an event of the node", async (t) => {
+  const machine = await AgentMachine.start(t);
+  const backend = { preferredAllocation: () => [], allocate: () => assert.fail("no pod wants it") };
+  const other = new DevicePluginServer({ resource: GPU, directory: machine.plugins, backend });
+  await other.start();
+  cleanUp(t, () => other.stop());
+  await machine.startAgent();
+  const served = new RegExp(
+    `^SecondDevicePlugin: ${GPU}: another device plugin serves ${other.socketPath}, process ${process.pid} `,
+  );
+  await until("an event tells", async () => (await machine.events(NODE)).some((one) => served.test(one)));
+});
+
+test("a kubelet that stays away is told of in an event of the node", async (t) => {
+  const machine = await AgentMachine.start(t);
+  await machine.startAgent();
+  await machine.offers(GPU, 1);
+  await machine.kubelet.stop();
+  await until("an event tells", async () =>
+    (await machine.events(NODE)).some((one) => /^KubeletUnreachable: .*pod resources/.test(one)),
+  );
 });
 
 test("without a Kubernetes API the config file alone counts, and its edits", async (t) => {

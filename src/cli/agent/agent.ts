@@ -72,7 +72,6 @@ async function start(args: RunArguments, context: CommandContext, closers: Close
   const voice = new Voice(output);
   const fixed = [...connected.findings, ...withoutEffect(settings)];
   let lockFindings: readonly Finding[] = [];
-  const tell = (): void => voice.tell([...fixed, ...lockFindings, ...driver.findings(), ...agent.status().findings]);
   const agent: NodeAgent = new NodeAgent({
     node,
     driver,
@@ -89,7 +88,8 @@ async function start(args: RunArguments, context: CommandContext, closers: Close
       lockFindings = await lock.value.keep();
       return { settings, configs: await readConfigSource(args) };
     },
-    onTurn: tell,
+    ownFindings: () => [...fixed, ...lockFindings, ...driver.findings()],
+    onTurn: () => voice.tell(agent.status().findings),
   });
   const served = await serve(args, agent, closers);
   if (!served.ok) return served;
@@ -100,7 +100,7 @@ async function start(args: RunArguments, context: CommandContext, closers: Close
   agent.start();
   closers.push(() => agent.stop());
   output.progress(startLine(args, connected.value, { driver, gpus: gpus?.length, endpoints: served.value }));
-  voice.tell([...fixed, ...driver.findings()]);
+  voice.tell(agent.status().findings);
   return { ok: true, value: undefined, findings: [] };
 }
 
