@@ -26,6 +26,12 @@ export interface CacheOptions extends ListOptions {
   readonly random?: () => number;
 }
 
+/** How long a watch stood, zero if the list before it failed, and what broke it off, if it was no orderly end. */
+interface Round {
+  readonly watchedMs: number;
+  readonly failure: KubeError | undefined;
+}
+
 /**
  * The reflector of one collection. `run` fills it until its signal fires; several who follow the same collection share
  * one, and it follows the server until all of them have left.
@@ -45,6 +51,8 @@ export class ResourceCache<T extends KubeObject> {
   #objects = new Map<string, T>();
   #resourceVersion: string | undefined;
   #problem: KubeError | undefined;
+  /** The message of the problem that was logged as a warning, while it lasts. */
+  #warned: string | undefined;
   #followers = 0;
   #following: { readonly done: Promise<void>; readonly end: AbortController } | undefined;
 
@@ -143,15 +151,10 @@ export class ResourceCache<T extends KubeObject> {
     const backOff = new BackOff(this.#random);
     try {
       while (!signal.aborted) {
-        const startMs = this.#clock.now();
-        const failure = await this.#follow(signal);
+        const { watchedMs, failure } = await this.#follow(signal);
         if (signal.aborted) break;
-        this.#problem = failure;
-        const waitMs = backOff.afterTry(this.#clock.now() - startMs, failure?.retryAfterMs);
-        if (failure !== undefined) {
-          const fields = { resource: this.#type.plural, problem: failure.message, waitMs: Math.round(waitMs) };
-          this.#log.debug(fields, "watch broke off");
-        }
+        const waitMs = backOff.afterTry(watchedMs, failure?.retryAfterMs);
+        this.#note(failure, waitMs);
         if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
       }
     } catch (error) {
@@ -161,20 +164,45 @@ export class ResourceCache<T extends KubeObject> {
     this.#sync.reject(signal.reason);
   }
 
-  /** One list, where one is due, and one watch. Returns what broke it off, nothing after an orderly end. */
-  async #follow(signal: AbortSignal): Promise<KubeError | undefined> {
+  /** One list, where one is due, and one watch. */
+  async #follow(signal: AbortSignal): Promise<Round> {
+    let sinceMs: number | undefined;
+    const endedBy = (failure: KubeError | undefined): Round => {
+      return { watchedMs: sinceMs === undefined ? 0 : this.#clock.now() - sinceMs, failure };
+    };
     try {
       this.#resourceVersion ??= await this.#relist(signal);
+      sinceMs = this.#clock.now();
       await this.#watch(this.#resourceVersion, signal);
-      return undefined;
+      return endedBy(undefined);
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (signal.aborted) return endedBy(undefined);
       if (!(error instanceof KubeError)) throw error;
       const isAbsent = this.#absentIsEmpty && hasStatus(error, 404);
       if (isAbsent) this.#empty();
-      if (isAbsent || hasStatus(error, 410)) this.#resourceVersion = undefined;
-      return error;
+      if (isAbsent || isVersionOfNoUse(error)) this.#resourceVersion = undefined;
+      return endedBy(isAbsent ? undefined : error);
     }
+  }
+
+  /** Takes in how a round ended. Connections break now and then; what breaks the next one too, somebody must know. */
+  #note(failure: KubeError | undefined, waitMs: number): void {
+    const isLasting = this.#problem !== undefined;
+    this.#problem = failure;
+    if (failure === undefined) return;
+    const fields = { resource: this.#type.plural, problem: failure.message, waitMs: Math.round(waitMs) };
+    if (!isLasting || this.#warned === failure.message) {
+      this.#log.debug(fields, "watch broke off");
+    } else {
+      this.#warned = failure.message;
+      this.#log.warn(fields, "collection cannot be followed");
+    }
+  }
+
+  /** Takes in that the server tells what there is. */
+  #clearProblem(): void {
+    this.#problem = undefined;
+    this.#warned = undefined;
   }
 
   async #relist(signal: AbortSignal): Promise<string> {
@@ -182,7 +210,7 @@ export class ResourceCache<T extends KubeObject> {
     const before = this.#objects;
     this.#objects = new Map(items.map((item) => [keyOf(item.metadata), item]));
     this.#sync.resolve();
-    this.#problem = undefined;
+    this.#clearProblem();
     const changes: CacheChange<T>[] = [];
     for (const [key, object] of this.#objects) {
       const previous = before.get(key);
@@ -207,7 +235,7 @@ export class ResourceCache<T extends KubeObject> {
     const timeoutSeconds = Math.round(300 * (1 + this.#random()));
     const events = this.#api.watch<T>(this.#type, { ...this.#selection, resourceVersion, timeoutSeconds, signal });
     for await (const event of events) {
-      this.#problem = undefined;
+      this.#clearProblem();
       if (event.type === "BOOKMARK") {
         this.#resourceVersion = event.resourceVersion;
         continue;
@@ -227,6 +255,14 @@ export class ResourceCache<T extends KubeObject> {
   #tell(change: CacheChange<T>): void {
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+/**
+ * Whether the server cannot go on from the version the cache has: too old, or not reached, as after a restore from a
+ * backup. The latter has no status of its own, so its words count (apiserver, pkg/storage/errors.go).
+ */
+function isVersionOfNoUse(error: KubeError): boolean {
+  return hasStatus(error, 410) || (hasStatus(error, 504) && error.message.includes("Too large resource version"));
 }
 
 function keyOf(ref: { readonly namespace?: string | undefined; readonly name: string }): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import fc from "fast-check";
-import { VirtualClock } from "../../src/base/index.ts";
+import { type LogFields, silentLogger, VirtualClock } from "../../src/base/index.ts";
 import {
   BackOff,
   type CacheApi,
@@ -176,6 +176,73 @@ test("waits as long as the server asks", async () => {
     await clock.advance(1000);
     await cache.synced;
   });
+});
+
+test("a list that fails late is not asked for again at once", async () => {
+  const clock = new VirtualClock();
+  let lists = 0;
+  const api: CacheApi = {
+    list: async () => {
+      lists += 1;
+      if (lists > 1) throw new TypeError("asked again at once");
+      await clock.advance(60_000);
+      throw new KubeError("overloaded", { status: 503, reason: "ServiceUnavailable" });
+    },
+    watch: (type) => client.watch(type),
+  };
+  const cache = new ResourceCache(api, resources.configMaps, { clock });
+  const abort = new AbortController();
+  const running = cache.run(abort.signal);
+  try {
+    await until("the cache waits or broke", () => clock.waiting === 1 || lists > 1);
+  } finally {
+    abort.abort();
+    await running;
+  }
+});
+
+test("lists anew when the server has not come as far as the cache, as after a restore from a backup", async () => {
+  server.write("lost", "1");
+  await withCache(async (cache, clock) => {
+    await until("the watch stands", () => server.watching === 1);
+    server.remove("lost");
+    server.compact();
+    const status = {
+      kind: "Status",
+      code: 504,
+      reason: "Timeout",
+      message: "Too large resource version: 3, current: 1",
+    };
+    server.refusals.push({ status: 504, body: JSON.stringify(status) });
+    await until("it is gone", () => cache.get("default", "lost") === undefined);
+    server.cut("reset");
+    await passWait(clock);
+    await passWait(clock);
+    await until("the watch stands again", () => server.watching === 1);
+    assert.equal(server.count("list"), 2);
+  });
+});
+
+test("says once why it cannot follow, and nothing of a cut that was soon over", async () => {
+  const warnings: unknown[] = [];
+  const log = { ...silentLogger, warn: (fields: LogFields) => void warnings.push(fields["problem"]) };
+  await withCache(
+    async (cache, clock) => {
+      await until("the watch stands", () => server.watching === 1);
+      server.cut("reset");
+      await passWait(clock);
+      await until("the watch stands again", () => server.watching === 1);
+      server.write("a", "1");
+      await until("it has come", () => cache.get("default", "a") !== undefined);
+      assert.deepEqual(warnings, []);
+      for (let index = 0; index < 4; index += 1) server.refusals.push({ status: 403, body: "may not watch" });
+      server.cut("reset");
+      for (let index = 0; index < 5; index += 1) await passWait(clock);
+      await until("the watch stands again", () => server.watching === 1);
+      assert.deepEqual(warnings, ["GET /api/v1/configmaps was answered 403: may not watch"]);
+    },
+    { log },
+  );
 });
 
 test("a signal before the first list rejects those who wait for it", async () => {
