@@ -26,8 +26,8 @@ export function bestDivision(request: DivisionRequest): readonly number[] {
 }
 
 /**
- * What the links within a set are worth, for every set. Of two of its GPUs, either the set without the one or the set without the other
- * has every pair but the two's own, and the set without both has been counted twice.
+ * What the links within a set are worth, for every set. Of two of its GPUs, the set without the one and the set without
+ * the other have every pair but the two's own, and the pairs of the set without both are in both.
  */
 export function scoresOfSets(scores: ScoreTable): Int32Array {
   const sums = new Int32Array(1 << scores.length);
