@@ -20,7 +20,8 @@ import { encode } from "../src/kubelet/grpc.ts";
 import { DevicePluginHost, pluginSocketName } from "../src/kubelet/index.ts";
 import { socketClient } from "../src/kubelet/socket.ts";
 import { controlNodes, type Offer } from "../src/sharing/index.ts";
-import { offerOf, settings } from "./offer.ts";
+import { settings } from "../test/sharing/fixtures.ts";
+import { offerOf } from "./offer.ts";
 import type { BenchResult, BenchRow } from "./row.ts";
 import { micro, percentile, ratio } from "./samples.ts";
 

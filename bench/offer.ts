@@ -1,60 +1,13 @@
 /** A node's offer as the agent makes it, for benchmarks to measure what is done with it. */
-import type { Gpu } from "../src/gpu/index.ts";
-import { type Offer, offers, type SharingSettings } from "../src/sharing/index.ts";
+import type { Offer } from "../src/sharing/index.ts";
+import { gpus, onlyOffer } from "../test/sharing/fixtures.ts";
 
-/** NVIDIA's defaults. */
-export const settings: SharingSettings = {
-  migStrategy: "none",
-  deviceListStrategy: ["envvar"],
-  deviceIdStrategy: "uuid",
-  passDeviceSpecs: false,
-  cdiAnnotationPrefix: "cdi.k8s.io/",
-  nvidiaDevRoot: "/",
-  gdrcopyEnabled: false,
-  gdsEnabled: false,
-  mofedEnabled: false,
-  mpsRoot: "",
-  sharedDevicesAllocationPolicy: "distributed",
-};
-
-function gpus(count: number): readonly Gpu[] {
-  return Array.from({ length: count }, (_, index) => ({
-    index,
-    uuid: `GPU-00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
-    name: "Tesla T4",
-    modelId: undefined,
-    minor: index,
-    pci: { busId: "", deviceId: "", vendorId: "", subsystemDeviceId: "", subsystemVendorId: "" },
-    numaNode: 0,
-    memoryMiB: 15360,
-    computeCapability: "7.5",
-    mig: undefined,
-    instances: [],
-    profiles: [],
-  }));
-}
-
-/** What `gpuCount` GPUs offer with `replicas` shares each; 1 leaves them whole. */
+/** What `gpuCount` GPUs offer with `replicas` shares each; 1 leaves them whole. UUIDs are as long as real ones. */
 export function offerOf(gpuCount: number, replicas: number): Offer {
-  const name = "nvidia.com/gpu";
-  const place = { file: "bench", line: 1, column: 1 };
-  const entry = { name, rename: undefined, devices: { kind: "all" }, replicas, place } as const;
-  const made = offers({
-    gpus: gpus(gpuCount),
-    config: {
-      flags: {},
-      resources: { gpus: [], mig: [] },
-      sharing: {
-        strategy: replicas === 1 ? "none" : "time-slicing",
-        renameByDefault: false,
-        failRequestsGreaterThanOne: false,
-        resources: replicas === 1 ? [] : [entry],
-      },
-    },
-    settings,
-    nodeName: "bench",
+  return onlyOffer({
+    gpus: gpus(gpuCount).map((gpu) => {
+      return { ...gpu, uuid: `GPU-8f6c2d0e-5b1a-4c3d-9e7f-${String(gpu.index).padStart(12, "0")}` };
+    }),
+    share: replicas === 1 ? [] : [`gpu x${replicas}`],
   });
-  const [offer] = made.offers;
-  if (offer === undefined) throw new Error("no offer to measure");
-  return offer;
 }

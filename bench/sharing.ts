@@ -1,7 +1,8 @@
 /** Speed of what the kubelet waits for: preferred allocation and Allocate; and of making offers anew. */
 
 import { allocate, type Device, linkScore, preferredAllocation } from "../src/sharing/index.ts";
-import { offerOf, settings } from "./offer.ts";
+import { settings } from "../test/sharing/fixtures.ts";
+import { offerOf } from "./offer.ts";
 import type { BenchResult, BenchRow } from "./row.ts";
 
 interface Measurement {
