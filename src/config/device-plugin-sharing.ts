@@ -118,19 +118,21 @@ function reportRepeatedNames(
   path: FieldPath,
   resources: readonly (SharedResource | undefined)[],
 ): void {
+  const byName = new Map<string, SharedResource[]>();
   for (const [index, resource] of resources.entries()) {
-    const earlier = resources
-      .slice(0, index)
-      .find((one) => one?.name === resource?.name && resource !== undefined && overlap(one?.devices, resource.devices));
-    if (resource === undefined || earlier === undefined) continue;
+    if (resource === undefined) continue;
+    const before = byName.get(resource.name) ?? [];
+    byName.set(resource.name, before);
+    const earlier = before.find((one) => overlap(one.devices, resource.devices));
+    before.push(resource);
+    if (earlier === undefined) continue;
     const message = `${resource.name} is listed in line ${earlier.place.line} already for the same devices; the greater number of replicas counts`;
     const remedy = "give each entry its own `devices`, or remove one";
     reader.report("resource-listed-twice", reader.placeOf([...path, "resources", index]), message, remedy);
   }
 }
 
-function overlap(a: DeviceChoice | undefined, b: DeviceChoice): boolean {
-  if (a === undefined) return false;
+function overlap(a: DeviceChoice, b: DeviceChoice): boolean {
   if (a.kind === "all" || b.kind === "all") return true;
   if (a.kind === "count" || b.kind === "count") return false;
   const keys = new Set(a.devices.map(refKey));

@@ -5,8 +5,17 @@
  */
 import { constructFromEvents, EVENT_ID, type Event, parseEvents, SCALAR_STYLE, YAMLException } from "js-yaml";
 import { errorText, type Finding, finding, type Place } from "../base/index.ts";
-import { type DocumentEvents, fieldOffset, repeatedKeys, rootsOf, scalarAt } from "./node-places.ts";
-import { type FieldPath, lineAndColumn, type PlaceAt } from "./places.ts";
+import {
+  complexKeyOffset,
+  type DocumentEvents,
+  fieldOffset,
+  type IndexedEvents,
+  indexEvents,
+  repeatedKeys,
+  rootsOf,
+  scalarAt,
+} from "./node-places.ts";
+import { type FieldPath, type LineAndColumn, linesOf, type PlaceAt } from "./places.ts";
 import { syntaxRemedy } from "./syntax-remedy.ts";
 import { kubernetesSchema } from "./yaml-schema.ts";
 
@@ -35,6 +44,8 @@ export interface DocumentsRead {
 interface Chunk {
   readonly text: string;
   readonly placeAt: PlaceAt;
+  /** Of an offset in the text. */
+  readonly lineAndColumn: (offset: number) => LineAndColumn;
 }
 
 /** Kubernetes objects nest some twenty deep; the parser recurses, so there must be an end. */
@@ -103,7 +114,7 @@ function* chunksOf(whole: string, placeAt: PlaceAt): Generator<Chunk> {
 }
 
 function chunk(text: string, startLine: number, placeAt: PlaceAt): Chunk {
-  return { text, placeAt: (line, column) => placeAt(startLine + line - 1, column) };
+  return { text, placeAt: (line, column) => placeAt(startLine + line - 1, column), lineAndColumn: linesOf(text) };
 }
 
 function isMarker(text: string, lineStart: number): boolean {
@@ -118,23 +129,26 @@ function isPreamble(text: string): boolean {
 }
 
 /** Events of the chunk asked for last: findings of one document tend to come together. */
-type EventLookup = (chunk: Chunk) => readonly Event[];
+type EventLookup = (chunk: Chunk) => IndexedEvents;
 
 function eventLookup(): EventLookup {
-  let last: { readonly chunk: Chunk; readonly events: readonly Event[] } | undefined;
+  let last: { readonly chunk: Chunk; readonly events: IndexedEvents } | undefined;
   return (chunk) => {
-    if (last?.chunk !== chunk) last = { chunk, events: parseEvents(chunk.text, { maxDepth }) };
+    if (last?.chunk !== chunk) last = { chunk, events: indexed(chunk.text) };
     return last.events;
   };
+}
+
+function indexed(text: string): IndexedEvents {
+  return indexEvents(text, parseEvents(text, { maxDepth }));
 }
 
 function readChunk(chunk: Chunk, file: string, lookup: EventLookup): DocumentsRead {
   try {
     const events = parseEvents(chunk.text, { maxDepth });
     const { values, repeated } = construct(chunk.text, events);
-    const roots = rootsOf(events);
     const documents = values.map((value, index) => textDocument(chunk, value, index, lookup));
-    const findings = repeated ? roots.flatMap((root) => duplicateKeys(chunk, file, { events, root })) : [];
+    const findings = repeated ? duplicateKeys(chunk, file, indexEvents(chunk.text, events)) : [];
     return hasAliases(events) ? withoutBombs({ documents, findings }, file) : { documents, findings };
   } catch (error) {
     return { documents: [], findings: [syntaxFinding(error, chunk, file)] };
@@ -154,7 +168,7 @@ function construct(text: string, events: Event[]): { readonly values: unknown[];
 function textDocument(chunk: Chunk, value: unknown, index: number, lookup: EventLookup): TextDocument {
   const events = (): DocumentEvents => {
     const all = lookup(chunk);
-    return { text: chunk.text, events: all, root: rootsOf(all)[index] ?? all.length };
+    return { ...all, root: rootsOf(all)[index] ?? all.events.length };
   };
   const at = (offset: number): Place => placeOfOffset(chunk, offset);
   return {
@@ -168,19 +182,20 @@ function textDocument(chunk: Chunk, value: unknown, index: number, lookup: Event
       const scalar = scalarAt(document, path);
       // Only in a literal block do lines of the value and lines of the file go together.
       if (scalar?.style !== SCALAR_STYLE.LITERAL_BLOCK) return at(fieldOffset(document, path));
-      const first = lineAndColumn(chunk.text, scalar.valueStart).line;
+      const first = chunk.lineAndColumn(scalar.valueStart).line;
       return chunk.placeAt(first + line - 1, column + Math.max(scalar.indent, 0));
     },
   };
 }
 
 function placeOfOffset(chunk: Chunk, offset: number): Place {
-  const { line, column } = lineAndColumn(chunk.text, offset);
+  const { line, column } = chunk.lineAndColumn(offset);
   return chunk.placeAt(line, column);
 }
 
-function duplicateKeys(chunk: Chunk, file: string, document: Omit<DocumentEvents, "text">): readonly Finding[] {
-  return repeatedKeys({ ...document, text: chunk.text }).map(({ key, offset }) =>
+function duplicateKeys(chunk: Chunk, file: string, events: IndexedEvents): readonly Finding[] {
+  const repeated = rootsOf(events).flatMap((root) => repeatedKeys({ ...events, root }));
+  return repeated.map(({ key, offset }) =>
     finding("duplicate-key", { kind: "file", name: file }, `key "${key}" is there twice; the last one counts`, {
       place: placeOfOffset(chunk, offset),
       remedy: `remove one "${key}"`,
@@ -190,11 +205,17 @@ function duplicateKeys(chunk: Chunk, file: string, document: Omit<DocumentEvents
 }
 
 function syntaxFinding(error: unknown, chunk: Chunk, file: string): Finding {
-  const offset = error instanceof YAMLException ? (error.mark?.position ?? 0) : 0;
+  const offset = error instanceof YAMLException ? mistakeOffset(error, chunk.text) : 0;
   const reason = error instanceof YAMLException ? error.reason : errorText(error);
   const place = placeOfOffset(chunk, Math.min(offset, chunk.text.trimEnd().length));
   const remedy = syntaxRemedy(reason, chunk.text, offset);
   return finding("yaml-syntax", { kind: "file", name: file }, reason, { place, remedy });
+}
+
+function mistakeOffset({ reason, mark }: YAMLException, text: string): number {
+  // Of these keys the library does not say where they are.
+  if (reason.includes("complex keys")) return complexKeyOffset(indexed(text)) ?? 0;
+  return mark?.position ?? 0;
 }
 
 function hasAliases(events: readonly Event[]): boolean {

@@ -1,7 +1,8 @@
 /**
  * Finds where the fields of a YAML document stand, from the parser's event stream.
  *
- * Only called for what has something to report, so it walks the events each time instead of building a tree.
+ * A file can have thousands of entries whose places are all asked for, so what was looked up once is kept: walking the
+ * stream each time would take minutes for a ConfigMap of the largest size.
  */
 import {
   COLLECTION_STYLE,
@@ -23,10 +24,29 @@ interface Found {
   readonly key: number | undefined;
 }
 
-/** The events of one text and the document looked at. */
-export interface DocumentEvents {
+/** The events of one text, with what makes looking into them quick. */
+export interface IndexedEvents {
   readonly text: string;
   readonly events: readonly Event[];
+  /** For each node or document the position after it; 0 elsewhere. */
+  readonly ends: Int32Array;
+  /** For each alias the node that carries its anchor. */
+  readonly targets: ReadonlyMap<number, number>;
+  /** The fields of each mapping that was looked into, those that are merged into it left out. */
+  readonly fields: Map<number, Fields>;
+  /** The items of each list that was looked into. */
+  readonly items: Map<number, readonly number[]>;
+}
+
+/** The fields of a mapping by name, and what is merged into it. */
+interface Fields {
+  /** The last of several equal keys counts. */
+  readonly named: ReadonlyMap<string, Found>;
+  readonly merged: readonly number[];
+}
+
+/** The events of one text and the document looked at. */
+export interface DocumentEvents extends IndexedEvents {
   /** Position of the document's root node; the length of `events` when it has none. */
   readonly root: number;
 }
@@ -34,13 +54,33 @@ export interface DocumentEvents {
 /** Merge keys and aliases can lead in circles; no real document nests deeper. */
 const maxSteps = 1000;
 
+/** Makes the events of `text` quick to look into, in one pass. */
+export function indexEvents(text: string, events: readonly Event[]): IndexedEvents {
+  const ends = new Int32Array(events.length);
+  const targets = new Map<number, number>();
+  const anchors = new Map<string, number>();
+  const open: number[] = [];
+  for (const [position, event] of events.entries()) {
+    if (event.type === EVENT_ID.DOCUMENT) anchors.clear();
+    if (event.type === EVENT_ID.ALIAS) {
+      const target = anchors.get(text.slice(event.anchorStart, event.anchorEnd));
+      if (target !== undefined) targets.set(position, target);
+    } else if ("tagStart" in event && event.anchorStart !== -1) {
+      // The latest anchor of a name before the alias counts.
+      anchors.set(text.slice(event.anchorStart, event.anchorEnd), position);
+    }
+    if (event.type === EVENT_ID.POP) ends[open.pop() ?? position] = position + 1;
+    else if (event.type === EVENT_ID.SCALAR || event.type === EVENT_ID.ALIAS) ends[position] = position + 1;
+    else open.push(position);
+  }
+  return { text, events, ends, targets, fields: new Map(), items: new Map() };
+}
+
 /** Positions of the root nodes of all documents in the stream. */
-export function rootsOf(events: readonly Event[]): readonly number[] {
+export function rootsOf({ events, ends }: IndexedEvents): readonly number[] {
   const roots: number[] = [];
-  let position = 0;
-  while (position < events.length) {
+  for (let position = 0; position < events.length; position = ends[position] || events.length) {
     roots.push(position + 1);
-    position = skipNode(events, position);
   }
   return roots;
 }
@@ -75,10 +115,21 @@ export function scalarAt(document: DocumentEvents, path: FieldPath): ScalarEvent
   return event?.type === EVENT_ID.SCALAR ? event : undefined;
 }
 
+/** The offset of the first key that is a mapping or a list, as in a template that nobody has rendered. */
+export function complexKeyOffset(indexed: IndexedEvents): number | undefined {
+  for (const [position, event] of indexed.events.entries()) {
+    if (event.type !== EVENT_ID.MAPPING) continue;
+    for (const { key } of pairs(indexed, position)) {
+      if (isCollection(indexed.events[resolveAlias(indexed, key)])) return nodeStart(indexed, key);
+    }
+  }
+  return undefined;
+}
+
 /** Offsets of the keys that stand a second time in their mapping, with their names. */
 export function repeatedKeys(document: DocumentEvents): readonly { readonly key: string; readonly offset: number }[] {
   const repeated: { key: string; offset: number }[] = [];
-  const end = skipNode(document.events, document.root);
+  const end = document.ends[document.root] ?? document.root;
   for (let position = document.root; position < end; position += 1) {
     if (document.events[position]?.type !== EVENT_ID.MAPPING) continue;
     const seen = new Set<string>();
@@ -107,8 +158,8 @@ function isCollection(event: Event | undefined): event is MappingEvent | Sequenc
 }
 
 /** Where a node starts, `undefined` for an empty scalar or a block scalar, whose `|` the stream does not tell. */
-function nodeStart(document: DocumentEvents, position: number): number | undefined {
-  const event = document.events[position];
+function nodeStart({ events }: IndexedEvents, position: number): number | undefined {
+  const event = events[position];
   if (event === undefined) return undefined;
   if (isCollection(event)) return event.start;
   if (event.type === EVENT_ID.ALIAS) return event.anchorStart - 1;
@@ -122,16 +173,12 @@ function child(document: DocumentEvents, from: number, step: string | number, st
   const position = resolveAlias(document, from);
   const event = document.events[position];
   if (event?.type === EVENT_ID.SEQUENCE) {
-    return typeof step === "number" ? item(document, position, step) : undefined;
+    const node = typeof step === "number" ? itemsOf(document, position)[step] : undefined;
+    return node === undefined ? undefined : { node, key: undefined };
   }
   if (event?.type !== EVENT_ID.MAPPING) return undefined;
-  let found: Found | undefined;
-  const merged: number[] = [];
-  for (const pair of pairs(document, position)) {
-    // The last of several equal keys counts.
-    if (pair.name === String(step)) found = { node: pair.value, key: pair.key };
-    if (pair.name === "<<") merged.push(pair.value);
-  }
+  const { named, merged } = fieldsOf(document, position);
+  const found = named.get(String(step));
   if (found !== undefined) return found;
   for (const source of merged) {
     for (const one of mergeSources(document, source)) {
@@ -145,39 +192,47 @@ function child(document: DocumentEvents, from: number, step: string | number, st
 /** A merge key takes one mapping or a list of mappings. */
 function mergeSources(document: DocumentEvents, from: number): readonly number[] {
   const position = resolveAlias(document, from);
-  return document.events[position]?.type === EVENT_ID.SEQUENCE ? [...items(document, position)] : [position];
+  return document.events[position]?.type === EVENT_ID.SEQUENCE ? itemsOf(document, position) : [position];
 }
 
-function item(document: DocumentEvents, sequence: number, index: number): Found | undefined {
-  let count = 0;
-  for (const node of items(document, sequence)) {
-    if (count === index) return { node, key: undefined };
-    count += 1;
+function fieldsOf(document: IndexedEvents, mapping: number): Fields {
+  const known = document.fields.get(mapping);
+  if (known !== undefined) return known;
+  const named = new Map<string, Found>();
+  const merged: number[] = [];
+  for (const { name, key, value } of pairs(document, mapping)) {
+    named.set(name, { node: value, key });
+    if (name === "<<") merged.push(value);
   }
-  return undefined;
+  const fields = { named, merged };
+  document.fields.set(mapping, fields);
+  return fields;
 }
 
-function* items(document: DocumentEvents, sequence: number): Generator<number> {
-  let position = sequence + 1;
-  while (isNode(document.events[position])) {
-    yield position;
-    position = skipNode(document.events, position);
+function itemsOf(document: IndexedEvents, sequence: number): readonly number[] {
+  const known = document.items.get(sequence);
+  if (known !== undefined) return known;
+  const items: number[] = [];
+  for (let position = sequence + 1; isNode(document.events[position]); position = endOf(document, position)) {
+    items.push(position);
   }
+  document.items.set(sequence, items);
+  return items;
 }
 
-function* pairs(document: DocumentEvents, mapping: number): Generator<{ name: string; key: number; value: number }> {
+function* pairs(indexed: IndexedEvents, mapping: number): Generator<{ name: string; key: number; value: number }> {
   let key = mapping + 1;
-  while (isNode(document.events[key])) {
-    const value = skipNode(document.events, key);
-    yield { name: keyName(document, key), key, value };
-    key = skipNode(document.events, value);
+  while (isNode(indexed.events[key])) {
+    const value = endOf(indexed, key);
+    yield { name: keyName(indexed, key), key, value };
+    key = endOf(indexed, value);
   }
 }
 
-function keyName(document: DocumentEvents, key: number): string {
-  const event = document.events[resolveAlias(document, key)];
+function keyName(indexed: IndexedEvents, key: number): string {
+  const event = indexed.events[resolveAlias(indexed, key)];
   if (event?.type !== EVENT_ID.SCALAR) return "";
-  const text = getScalarValue(document.text, event);
+  const text = getScalarValue(indexed.text, event);
   return event.style === SCALAR_STYLE.PLAIN ? plainKey(text) : text;
 }
 
@@ -185,27 +240,12 @@ function isNode(event: Event | undefined): boolean {
   return event !== undefined && event.type !== EVENT_ID.POP;
 }
 
-/** The position after the node (or document) at `position`. */
-function skipNode(events: readonly Event[], position: number): number {
-  let depth = 0;
-  for (let next = position; next < events.length; next += 1) {
-    const type = events[next]?.type;
-    if (type === EVENT_ID.POP) depth -= 1;
-    else if (type !== EVENT_ID.SCALAR && type !== EVENT_ID.ALIAS) depth += 1;
-    if (depth <= 0) return next + 1;
-  }
-  return events.length;
+/** The position after a node. */
+function endOf({ events, ends }: IndexedEvents, position: number): number {
+  return ends[position] || events.length;
 }
 
-/** Follows an alias to the node that carries its anchor; the latest before the alias counts. */
-function resolveAlias(document: DocumentEvents, position: number): number {
-  const event = document.events[position];
-  if (event?.type !== EVENT_ID.ALIAS) return position;
-  const name = document.text.slice(event.anchorStart, event.anchorEnd);
-  for (let before = position - 1; before >= document.root; before -= 1) {
-    const candidate = document.events[before];
-    if (candidate === undefined || !("tagStart" in candidate) || candidate.anchorStart === -1) continue;
-    if (document.text.slice(candidate.anchorStart, candidate.anchorEnd) === name) return before;
-  }
-  return position;
+/** Follows an alias to the node that carries its anchor. */
+function resolveAlias({ targets }: IndexedEvents, position: number): number {
+  return targets.get(position) ?? position;
 }

@@ -14,14 +14,29 @@ export function placesIn(file: string): PlaceAt {
   return (line, column) => ({ file, line, column });
 }
 
-/** Line and column, both from 1, of an offset. */
-export function lineAndColumn(text: string, offset: number): { readonly line: number; readonly column: number } {
-  let line = 1;
-  let lineStart = 0;
-  for (;;) {
-    const lineEnd = text.indexOf("\n", lineStart);
-    if (lineEnd === -1 || lineEnd >= offset) return { line, column: offset - lineStart + 1 };
-    line += 1;
-    lineStart = lineEnd + 1;
-  }
+/** Line and column, both from 1. */
+export interface LineAndColumn {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Answers with the line and column of an offset; the lines of `text` are looked for once, when first asked. */
+export function linesOf(text: string): (offset: number) => LineAndColumn {
+  let starts: readonly number[] | undefined;
+  return (offset) => {
+    starts ??= lineStarts(text);
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
+  };
+}
+
+function lineStarts(text: string): readonly number[] {
+  const starts = [0];
+  for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", end + 1)) starts.push(end + 1);
+  return starts;
 }

@@ -31,7 +31,8 @@ export function structFields(
     const name = known.names.find((one) => one.toLowerCase() === key.toLowerCase());
     if (name === undefined) reportIgnored(reader, [...path, key], known);
     else {
-      if (fields.has(name)) reportRepeated(reader, [...path, key], name);
+      const before = fields.get(name);
+      if (before !== undefined) reportRepeated(reader, [...path, key], String(before.path.at(-1)));
       fields.set(name, { value: object[key], path: [...path, key] });
     }
   }
@@ -67,7 +68,9 @@ function reportIgnored(reader: FieldReader, path: FieldPath, known: KnownFields)
   reader.report("ignored-key", reader.keyPlaceOf(path), `key "${key}" is not known here and has no effect`, remedy);
 }
 
-function reportRepeated(reader: FieldReader, path: FieldPath, name: string): void {
-  const message = `key "${path.at(-1)}" is "${name}" once more; the last one counts`;
-  reader.report("duplicate-key", reader.keyPlaceOf(path), message, `keep only "${name}"`);
+/** The one that counts is not the one further down but the last in byte order. */
+function reportRepeated(reader: FieldReader, path: FieldPath, before: string): void {
+  const key = String(path.at(-1));
+  const message = `keys "${before}" and "${key}" are the same here; "${key}" counts`;
+  reader.report("duplicate-key", reader.keyPlaceOf(path), message, `remove "${before}"`);
 }

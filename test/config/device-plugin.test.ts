@@ -422,6 +422,14 @@ describe("device references", () => {
   });
 });
 
+test("of equal keys in different cases both are named, and the one that counts", () => {
+  const { findings } = parseDevicePluginConfig("flags: {}\nFLAGS: {}\n", "f.yaml");
+  assert.deepEqual(
+    findings.map((one) => one.message),
+    ['keys "FLAGS" and "flags" are the same here; "flags" counts'],
+  );
+});
+
 describe("patterns match from end to end", () => {
   const rows = [
     ["*", "anything", true],

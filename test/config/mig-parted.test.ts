@@ -277,6 +277,15 @@ test("every finding says what to do", () => {
   for (const one of outcome.findings) assert.notEqual(one.remedy, "", one.code);
 });
 
+// Places that are looked for from the top each time would take minutes here, and the agent with them.
+test("a file as large as a ConfigMap can be is read, with every mistake at its place", () => {
+  const entry = "  - &e {devices: all, mig-enabled: true, mig-devices: {1g.10gbx: 7}}\n";
+  const text = `version: v1\nmig-configs:\n${Array.from({ length: 13_000 }, (_, at) => `  c${at}:\n${entry}`).join("")}`;
+  const { findings } = parse(text);
+  assert.equal(findings.length, 13_000);
+  assert.deepEqual(marks(findings).at(-1), "26002:56 bad-mig-profile-name");
+});
+
 describe("choosing a config", () => {
   const one = valueFrom(parse("version: v1\nmig-configs: {a: [{devices: all, mig-enabled: false}]}\n"));
   const two = valueFrom(
