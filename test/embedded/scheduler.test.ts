@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import fc from "fast-check";
-import { silentLogger, systemClock } from "../../src/base/index.ts";
+import { silentLogger, systemClock, VirtualClock } from "../../src/base/index.ts";
 import { type ApiServer, Scheduler, startApiServer } from "../../src/embedded/index.ts";
 import {
   type Condition,
@@ -314,6 +314,62 @@ for (const { name, error, sent } of failures) {
     assert.deepEqual(nodes.sort(), ["a", "b", "waits"]);
   });
 }
+
+/** The client, but the first bindings of the pod `bad` are refused, as by a webhook. */
+function refusingBad(times: number): { readonly api: KubeApi; readonly refusals: () => number } {
+  let refusals = 0;
+  const api: KubeApi = {
+    ...withBinding((send) => send()),
+    createSubresource: async (type, ref, ...rest) => {
+      if (ref.name !== "bad" || refusals === times) return await client.createSubresource(type, ref, ...rest);
+      refusals += 1;
+      throw new KubeError("a webhook denied the request", { status: 403, reason: "Forbidden" });
+    },
+  };
+  return { api, refusals: () => refusals };
+}
+
+test("what a pod cannot be bound to goes to another at once", async () => {
+  await createNode("a", 1);
+  await createPod("bad", 1, { priorityClassName: "system-cluster-critical" });
+  await createPod("good", 1);
+  const { api } = refusingBad(1);
+  scheduler = new Scheduler(api, { clock: new VirtualClock() });
+  scheduler.start();
+  await until("the other is bound", async () => (await nodeOf("good")) === "a");
+});
+
+test("a pod that cannot be bound holds up nobody, and is tried again after a while", async () => {
+  await createNode("a", 2);
+  const { api, refusals } = refusingBad(3);
+  const clock = new VirtualClock();
+  await createPod("bad", 1);
+  scheduler = new Scheduler(api, { clock });
+  scheduler.start();
+  await until("it was refused", () => refusals() === 1);
+  for (const name of ["good", "better"]) {
+    await createPod(name, 0);
+    await until("the other is bound", async () => (await nodeOf(name)) === "a");
+  }
+  assert.equal(refusals(), 1, "what comes meanwhile does not cut its wait short");
+  assert.equal(scheduler.idle(), false);
+  await until("it is bound in the end", async () => {
+    await clock.advance(1000);
+    return (await nodeOf("bad")) === "a";
+  });
+  await until("all is done", () => scheduler?.idle());
+});
+
+test("a pod that is deleted while it waits to be tried again is forgotten", async () => {
+  await createNode("a", 1);
+  const { api, refusals } = refusingBad(1);
+  await createPod("bad", 1);
+  scheduler = new Scheduler(api, { clock: new VirtualClock() });
+  scheduler.start();
+  await until("it was refused", () => refusals() === 1);
+  await client.delete(resources.pods, { name: "bad" }, { gracePeriodSeconds: 0 });
+  await until("nothing is left to do", () => scheduler?.idle());
+});
 
 /** Like `api`, but the news that `name` has been bound never come. */
 function withoutNewsOf(name: string, api: KubeApi): KubeApi {

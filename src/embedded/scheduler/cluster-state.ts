@@ -41,6 +41,11 @@ export class ClusterState {
     return this.#waiting.values();
   }
 
+  /** Whether the pod with this UID has no node, and none that it is being bound to. */
+  isWaiting(uid: string): boolean {
+    return this.#waiting.has(uid);
+  }
+
   /** How often anything changed that could let a waiting pod go somewhere; trials do not count. */
   get changes(): number {
     return this.#changes;

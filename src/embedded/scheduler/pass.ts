@@ -28,12 +28,16 @@ export type Decision =
     };
 
 /**
- * Decides on every waiting pod, in order of priority, then age, then as they came. A pod placed here takes from those
- * after it; the state then counts it as assumed, and victims as leaving.
+ * Decides on every waiting pod whose UID is not `isHeld`, in order of priority, then age, then as they came. A pod placed
+ * here takes from those after it; the state then counts it as assumed, and victims as leaving.
  */
-export function decide(state: ClusterState, budgets: readonly DisruptionBudget[] = []): Decision[] {
+export function decide(
+  state: ClusterState,
+  budgets: readonly DisruptionBudget[] = [],
+  isHeld: (uid: string) => boolean = () => false,
+): Decision[] {
   const memory = new PassMemory(state);
-  const waiting = [...state.waiting].sort(bySchedulingOrder);
+  const waiting = [...state.waiting].filter(({ facts }) => !isHeld(facts.uid)).sort(bySchedulingOrder);
   return waiting.map((one) => {
     if (isGated(one.facts.pod)) return { kind: "gated", pod: one.facts.pod };
     return decideOne(one, { state, memory, budgets });

@@ -7,9 +7,7 @@
 import { type Clock, errorText, type Logger, silentLogger, systemClock } from "../../base/index.ts";
 import {
   BackOff,
-  type Binding,
   type CacheChange,
-  hasStatus,
   type KubeApi,
   KubeError,
   type KubeObject,
@@ -19,12 +17,14 @@ import {
   recordEvent,
   resources,
 } from "../../kube/index.ts";
+import { bindPod, isBoundAfterAll } from "./binding.ts";
 import { type DisruptionBudget, disruptionBudgets } from "./budgets.ts";
 import { ClusterState } from "./cluster-state.ts";
 import { evictVictim } from "./eviction.ts";
+import { HeldBack } from "./held-back.ts";
 import { isPlaced, nodeChanged, podChanged } from "./helpful-change.ts";
 import { type Decision, decide } from "./pass.ts";
-import { defaultSchedulerName, uidOf } from "./pod-facts.ts";
+import { defaultSchedulerName, isWaiting, uidOf } from "./pod-facts.ts";
 import { tellingOf, tellingPatch } from "./told.ts";
 
 export interface SchedulerOptions {
@@ -57,6 +57,7 @@ export class Scheduler {
   readonly #assumed = new Map<string, string>();
   /** What was last told of each waiting pod; by pod UID. */
   readonly #told = new Map<string, string>();
+  readonly #heldBack: HeldBack;
   #running: Promise<unknown> | undefined;
   #changed = true;
   #passing = false;
@@ -70,6 +71,7 @@ export class Scheduler {
     this.#log = log;
     this.#random = random;
     this.#backOff = new BackOff(random);
+    this.#heldBack = new HeldBack(random);
     const settings = { clock, log, random };
     this.#nodes = caches?.nodes ?? new ResourceCache<Node>(api, resources.nodes, settings);
     this.#pods = caches?.pods ?? new ResourceCache<Pod>(api, resources.pods, settings);
@@ -101,7 +103,8 @@ export class Scheduler {
    * seen. It knows what the watches have brought: just after a write it may not have heard of it yet.
    */
   idle(): boolean {
-    return this.#synced && !this.#changed && !this.#passing && this.#assumed.size === 0 && !this.#state.awaitsLeaving;
+    const isWritten = this.#assumed.size === 0 && this.#heldBack.size === 0;
+    return this.#synced && !this.#changed && !this.#passing && isWritten && !this.#state.awaitsLeaving;
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
@@ -110,7 +113,7 @@ export class Scheduler {
       await Promise.all(caches.map((cache) => cache.waitForSync(signal)));
       this.#synced = true;
       while (!signal.aborted) {
-        if (!this.#changed) await this.#wake.promise;
+        if (!this.#changed) await this.#waitForNews(signal);
         if (signal.aborted) break;
         this.#wake = Promise.withResolvers();
         this.#passing = true;
@@ -125,12 +128,25 @@ export class Scheduler {
     }
   }
 
-  /** One pass. Returns whether something could not be written and must be tried again. */
+  /** Until something has changed, or a pod is to be tried again. */
+  async #waitForNews(signal: AbortSignal): Promise<void> {
+    const waitMs = this.#heldBack.untilNextMs(this.#clock.now());
+    if (waitMs === undefined) return await this.#wake.promise;
+    const over = new AbortController();
+    try {
+      await Promise.race([this.#wake.promise, this.#clock.sleep(waitMs, AbortSignal.any([signal, over.signal]))]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** One pass. Returns whether the API did not answer, so that another must follow. */
   async #pass(): Promise<boolean> {
     this.#changed = false;
     // What is decided counts in the state before the first is written, so that whatever interrupts the writing, no share
     // is given twice.
-    const decisions = decide(this.#state, this.#budgets.items());
+    const nowMs = this.#clock.now();
+    const decisions = decide(this.#state, this.#budgets.items(), (uid) => this.#heldBack.has(uid, nowMs));
     for (const one of decisions) if (one.kind === "bind") this.#assumed.set(uidOf(one.pod), one.node);
     const pending = decisions.filter((one) => one.kind === "bind" || this.#told.get(uidOf(one.pod)) !== keyOf(one));
     let failed = false;
@@ -142,54 +158,39 @@ export class Scheduler {
     return failed;
   }
 
-  /** Returns whether it is done with; if not, another pass must follow. */
+  /** Returns whether the API answered, and with that what becomes of the pod is settled for now. */
   async #carryOut(decision: Decision): Promise<boolean> {
     const { pod } = decision;
     const { namespace, name } = pod.metadata;
     try {
       if (decision.kind === "bind") await this.#bind(pod, decision.node);
       else await this.#tellWaiting(decision);
+      this.#heldBack.forget(uidOf(pod));
       return true;
     } catch (error) {
-      if (decision.kind === "bind" && !(await this.#isBound(pod, error))) {
+      const check = { api: this.#api, clock: this.#clock, random: this.#random, signal: this.#abort.signal };
+      if (decision.kind === "bind" && !(await isBoundAfterAll(pod, error, check))) {
         this.#assumed.delete(uidOf(pod));
         this.#state.release(uidOf(pod));
+        // What it was to get is there for others.
+        this.#ring();
       }
       this.#told.delete(uidOf(pod));
       if (this.#abort.signal.aborted) return true;
       this.#log.warn({ pod: `${namespace}/${name}`, error: errorText(error) }, "scheduling failed");
-      return hasStatus(error, 404);
+      if (!(error instanceof KubeError) || error.status === 0) return false;
+      // It may have gone, or got its node, meanwhile.
+      const stillWaits = this.#state.isWaiting(uidOf(pod));
+      if (stillWaits) this.#heldBack.add(uidOf(pod), this.#clock.now(), error.retryAfterMs);
+      return true;
     }
-  }
-
-  /**
-   * Whether the pod has a node after all. A binding whose answer was lost may have been made, and giving its share to
-   * another pod before the watch tells would give it twice: so the server is asked until it answers.
-   */
-  async #isBound(pod: Pod, error: unknown): Promise<boolean> {
-    if (!(error instanceof KubeError) || !error.retryable) return false;
-    const { signal } = this.#abort;
-    const backOff = new BackOff(this.#random);
-    while (!signal.aborted) {
-      try {
-        const now = await this.#api.get<Pod>(resources.pods, pod.metadata, signal);
-        return uidOf(now) === uidOf(pod) && (now.spec.nodeName ?? "") !== "";
-      } catch (again) {
-        if (!(again instanceof KubeError) || !again.retryable) return false;
-        await this.#clock.sleep(backOff.afterTry(0, again.retryAfterMs), signal).catch(() => {});
-      }
-    }
-    return true;
   }
 
   async #bind(pod: Pod, node: string): Promise<void> {
-    const { name, namespace, uid } = pod.metadata;
-    const metadata = { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) };
-    const target = { apiVersion: "v1", kind: "Node", name: node } as const;
-    const binding: Binding = { apiVersion: "v1", kind: "Binding", metadata, target };
-    await this.#api.createSubresource(resources.pods, pod.metadata, "binding", binding);
+    const { name, namespace = "" } = pod.metadata;
+    await bindPod(this.#api, pod, node);
     this.#told.delete(uidOf(pod));
-    await this.#record(pod, "Normal", "Scheduled", `Successfully assigned ${namespace ?? ""}/${name} to ${node}`);
+    await this.#record(pod, "Normal", "Scheduled", `Successfully assigned ${namespace}/${name} to ${node}`);
   }
 
   async #tellWaiting(decision: Exclude<Decision, { kind: "bind" }>): Promise<void> {
@@ -245,6 +246,7 @@ export class Scheduler {
     this.#count(change);
     const arrival = this.#assumed.get(uidOf(object)) === object.spec.nodeName ? "expected" : "news";
     if (isPlaced(object) || change.type === "deleted") this.#forget(object);
+    else if (!isWaiting(object)) this.#heldBack.forget(uidOf(object));
     if (change.type === "modified") {
       const { previous } = change;
       // A pod that has come back under its name is another one.
@@ -272,6 +274,7 @@ export class Scheduler {
   #forget(pod: Pod): void {
     this.#assumed.delete(uidOf(pod));
     this.#told.delete(uidOf(pod));
+    this.#heldBack.forget(uidOf(pod));
   }
 
   #ring(): void {
