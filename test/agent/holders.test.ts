@@ -125,6 +125,43 @@ test("who holds what is unknown while the kubelet leaves out a pod that it never
   assert.deepEqual(await one.holders(), ["GPU-0=ml/a", "GPU-1=ml/b"]);
 });
 
+/** `pod ids` of each presumed allocation, and whether that is all. */
+async function presumed({ book }: SmallBook): Promise<readonly string[]> {
+  const { allocations, isComplete } = await book.presumed();
+  const texts = allocations.map(({ pod, resource, deviceIds }) => `${pod} ${resource} ${deviceIds.join()}`);
+  return isComplete ? texts : [...texts, "and others"];
+}
+
+test("what was handed out and is not listed yet is presumed held, under its resource", async () => {
+  const one = new SmallBook();
+  one.book.granted("nvidia.com/gpu.shared", ["GPU-0::1"]);
+  one.shown = ["ml/a GPU-1"];
+  assert.deepEqual(await presumed(one), ["a nvidia.com/gpu GPU-1", "(admitting) nvidia.com/gpu.shared GPU-0::1"]);
+  one.shown = ["ml/a GPU-1", "ml/b GPU-0::1"];
+  assert.deepEqual(await presumed(one), ["a nvidia.com/gpu GPU-1", "b nvidia.com/gpu GPU-0::1"]);
+});
+
+test("what a kubelet at its start leaves out is presumed held as before, or not known at all", async () => {
+  const one = new SmallBook();
+  one.admitted = [{ name: "ml/a", uid: "1" }];
+  one.shown = ["ml/a GPU-0"];
+  await presumed(one);
+  one.shown = [];
+  assert.deepEqual(await presumed(one), ["a nvidia.com/gpu GPU-0"]);
+  one.admitted = [{ name: "ml/a", uid: "2" }];
+  assert.deepEqual(await presumed(one), ["and others"]);
+});
+
+test("while the kubelet is away, what it told last is presumed", async () => {
+  const one = new SmallBook();
+  one.shown = ["ml/a GPU-0"];
+  await presumed(one);
+  one.meanwhile = () => {
+    throw new Error("away");
+  };
+  assert.deepEqual(await presumed(one), ["a nvidia.com/gpu GPU-0", "and others"]);
+});
+
 const ids = [
   { id: "GPU-5", want: "GPU-5" },
   { id: "GPU-5::3", want: "GPU-5" },

@@ -78,6 +78,17 @@ test("a closed device is refused, one that is only withdrawn is still answered",
   assert.equal(answer.envs["NVIDIA_VISIBLE_DEVICES"], "MIG-0-0-0");
 });
 
+test("a device in whose place another pod is, is not shown, and refused", async () => {
+  const node = new SmallNode();
+  await node.offering.publish(cut);
+  const choice = node.kubelet.choose("ml/a", "nvidia.com/mig-3g.40gb") ?? assert.fail();
+  const large = cut.offers.find(({ resource }) => resource === "nvidia.com/mig-3g.40gb");
+  await node.offering.publish({ ...cut, taken: new Set(large?.devices) });
+  assert.deepEqual(await shown(node), ["nvidia.com/gpu: GPU-1", "nvidia.com/mig-1g.10gb: MIG-0-0-0"]);
+  assert.equal(await node.offering.confirmed(), true);
+  await assert.rejects(node.kubelet.finish(choice), { code: "device-taken" });
+});
+
 test("a device that no container can use is not shown, and refused with another reason", async () => {
   const node = new SmallNode();
   await node.offering.publish(cut);
