@@ -1,5 +1,5 @@
 /** The agent of one GPU node: partition, sharing, kubelet and Kubernetes API put together. */
-export { NodeAgent, type NodeAgentOptions } from "./agent.ts";
+export { NodeAgent } from "./agent.ts";
 export { configMapFile } from "./config-maps.ts";
 export type { ReadHostFiles } from "./container-side.ts";
 export { type DesiredState, desiredState, MIG_CONFIG_KEY, MIG_CONFIG_LABEL } from "./desired.ts";
@@ -11,6 +11,7 @@ export type { LastingText } from "./last-good.ts";
 export type { ConfigChoice, ConfigSource } from "./local-inputs.ts";
 export type { MpsMachine } from "./mps/mps-machine.ts";
 export { systemMps } from "./mps/system-mps.ts";
+export type { NodeAgentOptions } from "./options.ts";
 export { PLUGIN_CONFIG_LABEL } from "./plugin-config.ts";
 export type { AgentCounts, AgentStatus } from "./status.ts";
 export { withNode } from "./with-node.ts";
