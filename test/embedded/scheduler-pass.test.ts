@@ -100,6 +100,18 @@ const choices: { name: string; nodes: Node[]; pods: Pod[]; want: string[] }[] = 
     pods: [podOf("p", { cpu: "1" })],
     want: ["p to b"],
   },
+  {
+    name: "pods that ask for nothing are shared out, too",
+    nodes: [nodeOf("a", {}), nodeOf("b", {})],
+    pods: ["p1", "p2", "p3", "p4"].map((name) => podOf(name, {})),
+    want: ["p1 to a", "p2 to b", "p3 to a", "p4 to b"],
+  },
+  {
+    name: "what a pod does not ask for counts as little",
+    nodes: [nodeOf("a", {}), nodeOf("b", {})],
+    pods: [podOf("x", { cpu: "1", memory: "1Gi" }, { nodeName: "a" }), podOf("p1", {}), podOf("p2", {})],
+    want: ["p1 to b", "p2 to b"],
+  },
   { name: "equals go by name", nodes: [nodeOf("b", {}), nodeOf("a", {})], pods: [podOf("p", {})], want: ["p to a"] },
   {
     name: "a plain pod keeps off GPU nodes",

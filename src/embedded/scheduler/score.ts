@@ -4,7 +4,8 @@
  * In this order: the one with fewest taints that ask to be avoided; what the pod prefers of nodes and of other pods; the
  * place with fewest like pods, where the pod asks to be spread; the node with fewest free devices of other kinds, so that
  * a slice is not taken from a node that could serve pods nobody else can; for pods with devices the node with fewest of
- * theirs left, so that others stay whole; the node with most CPU and memory left in proportion (kube-scheduler's
+ * theirs left, so that others stay whole; the node with most CPU and memory left in proportion, where containers that do
+ * not say what they need count as a little (kube-scheduler's
  * LeastAllocated); the first by name.
  */
 import { type Node, type Pod, preferenceWeight, untoleratedTaints } from "../../kube/index.ts";
@@ -43,7 +44,7 @@ export function fixedRating(pod: Pod, node: Node): FixedRating {
 }
 
 /** Rates what is free. */
-export function roomRating({ wanted }: PodFacts, state: NodeState): RoomRating {
+export function roomRating({ wanted, load }: PodFacts, state: NodeState): RoomRating {
   let otherDevices = 0;
   let sameDevices = 0;
   for (const resource of state.extended) {
@@ -51,7 +52,9 @@ export function roomRating({ wanted }: PodFacts, state: NodeState): RoomRating {
     if (wanted.some(([name]) => name === resource)) sameDevices += free;
     else otherDevices += free;
   }
-  const leastAllocated = (freePart("cpu", wanted, state) + freePart("memory", wanted, state)) / 2;
+  const cpu = freePart((state.allocatable.get("cpu") ?? 0) * 1000, state.load.milliCpus + load.milliCpus);
+  const memory = freePart(state.allocatable.get("memory") ?? 0, state.load.memoryBytes + load.memoryBytes);
+  const leastAllocated = (cpu + memory) / 2;
   return { otherDevices, sameDevices, leastAllocated };
 }
 
@@ -68,9 +71,6 @@ export function compareRatings(a: Rating, b: Rating): number {
   );
 }
 
-function freePart(resource: string, wanted: PodFacts["wanted"], state: NodeState): number {
-  const allocatable = state.allocatable.get(resource) ?? 0;
-  if (allocatable <= 0) return 0;
-  const own = wanted.find(([name]) => name === resource)?.[1] ?? 0;
-  return Math.max(0, freeOf(state, resource) - own) / allocatable;
+function freePart(allocatable: number, load: number): number {
+  return allocatable <= 0 ? 0 : Math.max(0, allocatable - load) / allocatable;
 }
