@@ -47,6 +47,22 @@ const mistakes: readonly Mistake[] = [
     says: [/^error manifest-refused: FILE:\d+:\d+$/m, /Small_Pod/, /→ correct the manifest/],
   },
   {
+    name: "a namespace that an API server refuses",
+    files: {
+      "pods.yaml": `${smallPod.replaceAll('"default"', '"Small_Space"')}---\n${smallPod.replaceAll('"default"', '"Small_Space"')}`,
+    },
+    code: 1,
+    says: [/^error manifest-refused: FILE:\d+:\d+$/m, /Namespace "Small_Space" is invalid/],
+  },
+  {
+    name: "a node that an API server refuses",
+    files: {
+      "node.yaml": manifestText(nodeManifest("node-a", "T4")).replace('"tranche.dev', '"a key": "", "tranche.dev'),
+    },
+    code: 1,
+    says: [/^error manifest-refused: FILE:\d+:\d+$/m, /Node "node-a" is invalid: .*"a key"/],
+  },
+  {
     name: "a profile that no GPU has",
     files: { "cluster.yaml": cut({ "1g.11gb": 7 }) },
     code: 1,
@@ -124,6 +140,7 @@ const mistakes: readonly Mistake[] = [
     code: 1,
     says: [/^error state-dir-unusable: \/tmp\/long/m, /107 bytes/, /→ choose a shorter path/],
   },
+  { name: "a state directory without a name", args: ["--state-dir", ""], code: 2, says: [/a path is not empty/] },
   { name: "an option that does not exist", args: ["--bogus"], code: 2, says: [/unknown option '--bogus'/] },
   { name: "an output format that does not exist", args: ["-o", "xml"], code: 2, says: [/'xml' is invalid/, /mermaid/] },
   { name: "a port that is none", args: ["--port", "0x1F90"], code: 2, says: [/a port is a number from 1 to 65535/] },

@@ -1,7 +1,7 @@
 /** A cluster whose state directory is used again: what goes on, what is changed, what is told. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -260,6 +260,21 @@ test("--kubeconfig: written there as well while the cluster runs; a file that is
   assert.equal(await readFile(path, "utf8"), "mine");
 });
 
+test("--kubeconfig: what has come in its place meanwhile stays, and nothing else does", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = join(directory, "config");
+  const replace = (): void => {
+    rmSync(path);
+    mkdirSync(path);
+  };
+  const { signal } = new AbortController();
+  const stateDir = join(directory, "state");
+  const args = ["up", "--node", "a=T4", "--once", "--kubeconfig", path, "--state-dir", stateDir];
+  assert.equal(await runProgram(args, { output: { answer: replace, progress: () => {} }, signal }), 0);
+  assert.ok(statSync(path).isDirectory());
+  assert.ok(!(await readdir(stateDir)).includes("lock"));
+});
+
 test("a machine whose file is damaged is told, with what to do", async (t) => {
   const stateDir = await stateDirOf(t);
   await runUp(["--node", "a=T4", "--state-dir", stateDir]);
@@ -274,6 +289,37 @@ test("a machine whose file is damaged is told, with what to do", async (t) => {
   }
   await rm(join(stateDir, "nodes", "0"), { recursive: true });
   const again = await runUp(["--node", "a=T4", "--state-dir", stateDir]);
+  assert.equal(again.code, 0, again.run.progress);
+});
+
+test("a server's file that is damaged is told, with what to do", async (t) => {
+  const stateDir = await stateDirOf(t);
+  await runUp(["--node", "a=T4", "--state-dir", stateDir]);
+  const path = join(stateDir, "server.json");
+  const kept = JSON.parse(await readFile(path, "utf8"));
+  const { cert, key } = kept.certificate;
+  const damaged = [
+    { port: 70_000 },
+    { token: "" },
+    { certificate: { cert, key: cert } },
+    { certificate: { cert: key, key } },
+  ];
+  for (const one of damaged) {
+    await writeFile(path, JSON.stringify({ ...kept, ...one }));
+    await assert.rejects(
+      runUp(["--state-dir", stateDir]),
+      /state-dir-unusable: .*server.json\n.*\n.*→ remove the file/,
+    );
+  }
+  await rm(path);
+  assert.equal((await runUp(["--state-dir", stateDir])).code, 0);
+});
+
+test("a node that has no machine does not keep the cluster from coming to rest", async (t) => {
+  const stateDir = await stateDirOf(t);
+  await runUp(["--node", "a=T4", "--node", "b=T4", "--state-dir", stateDir]);
+  await rm(join(stateDir, "nodes", "1"), { recursive: true });
+  const again = await runUp(["--state-dir", stateDir]);
   assert.equal(again.code, 0, again.run.progress);
 });
 

@@ -78,6 +78,16 @@ for (const { name, reached } of moments) {
   });
 }
 
+test("Ctrl-C before the report of --once is no success", async (t) => {
+  const tranche = await TrancheProcess.start(t, "up", "-f", quickStart, "--once");
+  await until("it says something", () => tranche.progress !== "");
+  tranche.signal("SIGINT");
+  assert.deepEqual(await tranche.end(), { code: 1, signal: null }, tranche.progress);
+  assert.equal(tranche.answer, "");
+  assert.match(tranche.progress, /^error not-settled: cluster\n.*so there is no report$/m);
+  assert.deepEqual(await tranche.leftovers(), []);
+});
+
 test("two clusters cannot share a state directory; the first runs on", async (t) => {
   const stateDir = join(await temporaryDirectory(t), "state");
   const args = ["up", "--node", "node-t4=T4", "--state-dir", stateDir];

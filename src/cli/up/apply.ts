@@ -1,7 +1,7 @@
 /**
  * Applies manifests to the cluster, in an order in which each finds what it needs.
  */
-import { type Finding, finding } from "../../base/index.ts";
+import { type Finding, finding, type Place } from "../../base/index.ts";
 import type { Manifest } from "../../config/index.ts";
 import { builtInType } from "../../embedded/index.ts";
 import { type KubeApi, KubeError, type KubeObject, type ResourceType, resources } from "../../kube/index.ts";
@@ -28,7 +28,7 @@ const NOT_RUN = new Set(["StatefulSet", "ReplicationController", "CronJob"]);
 
 /** Applies every manifest as `kubectl apply` does. Returns what the user must know; errors mean it was refused. */
 export async function applyManifests(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {
-  const findings = [...(await createNamespaces(api, manifests))];
+  const { findings, refused: without } = await createNamespaces(api, manifests);
   const rank = (one: Manifest): number => ORDER.get(one.kind) ?? MIDDLE;
   for (const manifest of manifests.toSorted((a, b) => rank(a) - rank(b))) {
     const type = builtInType(manifest.apiVersion, manifest.kind);
@@ -36,12 +36,13 @@ export async function applyManifests(api: KubeApi, manifests: readonly Manifest[
       findings.push(notServed(manifest));
       continue;
     }
+    if (manifest.namespace !== undefined && without.has(manifest.namespace)) continue;
     if (NOT_RUN.has(manifest.kind)) findings.push(notRun(manifest));
     try {
       await applyObject(api, type, objectOf(manifest));
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
-      findings.push(refused(manifest, error));
+      findings.push(refused(subjectOf(manifest), manifest.place, error));
     }
   }
   return findings;
@@ -78,25 +79,39 @@ async function createOrChange(
   }
 }
 
+interface CreatedNamespaces {
+  readonly findings: Finding[];
+  /** Those that the server refuses. */
+  readonly refused: ReadonlySet<string>;
+}
+
 /** Namespaces that manifests name but nobody declares. */
-async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): Promise<readonly Finding[]> {
+async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): Promise<CreatedNamespaces> {
   const there = new Set((await api.list(resources.namespaces)).items.map((one) => one.metadata.name));
   for (const one of manifests) if (one.kind === "Namespace") there.add(one.name);
   const findings: Finding[] = [];
+  const without = new Set<string>();
   for (const manifest of manifests) {
     const { namespace } = manifest;
     if (namespace === undefined || there.has(namespace)) continue;
     there.add(namespace);
-    await ensureObject(api, resources.namespaces, {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name: namespace },
-    });
+    try {
+      await ensureObject(api, resources.namespaces, {
+        apiVersion: "v1",
+        kind: "Namespace",
+        metadata: { name: namespace },
+      });
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      without.add(namespace);
+      findings.push(refused(subjectOf(manifest), manifest.placeOf(["metadata", "namespace"]), error));
+      continue;
+    }
     const message = `namespace ${namespace} is not declared, so it was created`;
     const remedy = `on a real cluster: kubectl create namespace ${namespace}`;
     findings.push(finding("namespace-created", subjectOf(manifest), message, { place: manifest.place, remedy }));
   }
-  return findings;
+  return { findings, refused: without };
 }
 
 function notServed(manifest: Manifest): Finding {
@@ -111,9 +126,10 @@ function notRun(manifest: Manifest): Finding {
   return finding("kind-not-run", subjectOf(manifest), message, { place: manifest.place, remedy });
 }
 
-function refused(manifest: Manifest, error: KubeError): Finding {
-  return finding("manifest-refused", subjectOf(manifest), error.message, {
-    place: manifest.place,
+/** What the server says against an object that somebody declares. */
+export function refused(subject: Finding["subject"], place: Place | undefined, error: KubeError): Finding {
+  return finding("manifest-refused", subject, error.message, {
+    place,
     remedy: "correct the manifest; a real API server refuses it too",
     evidence: { reason: error.reason, status: error.status },
   });

@@ -7,8 +7,8 @@
 import { type Clock, type Finding, type Logger, type Outcome, TrancheError } from "../../base/index.ts";
 import { type ApiServer, Controllers, logReader, NodeLifecycle, Scheduler } from "../../embedded/index.ts";
 import type { NodeSnapshot } from "../../insight/index.ts";
-import { KubeClient, type Node, type Pod, ResourceCache, resources } from "../../kube/index.ts";
-import { ensureObject } from "./apply.ts";
+import { KubeClient, KubeError, type Node, type Pod, ResourceCache, resources } from "../../kube/index.ts";
+import { ensureObject, refused } from "./apply.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { startFinding, startKeptApi } from "./kept-api.ts";
 import { writeKubeconfigFile } from "./kubeconfig-file.ts";
@@ -104,7 +104,8 @@ async function build(options: ClusterOptions, ending: Ending): Promise<Outcome<C
     closers.push(() => placed.stopKubelet());
     // In this order, so that whoever is killed in between leaves no node without a machine.
     await placed.switchOn();
-    await ensureObject(client, resources.nodes, nodeObject(node));
+    const problem = await registered(client, node);
+    if (problem !== undefined) return { ok: false, findings: [problem] };
     await placed.startKubelet();
     nodes.push(placed);
   }
@@ -148,12 +149,32 @@ function follow(caches: readonly { run(signal: AbortSignal): Promise<void> }[]):
   };
 }
 
+/** Why the server does not take the node; `undefined` when it does. */
+async function registered(client: KubeClient, node: SimulatedNode): Promise<Finding | undefined> {
+  try {
+    await ensureObject(client, resources.nodes, nodeObject(node));
+    return undefined;
+  } catch (error) {
+    if (error instanceof KubeError) return refused({ kind: "node", name: node.name }, node.place, error);
+    throw error;
+  }
+}
+
 function nodeObject({ name, labels, annotations, taints }: SimulatedNode): Node {
   const metadata = { name, labels: { ...labels }, annotations: { ...annotations } };
   return { apiVersion: "v1", kind: "Node", metadata, spec: { taints: [...taints] } };
 }
 
+/** Ends all of it, whatever one of them throws, and throws that in the end. */
 async function closeAll({ closers, lost }: Ending): Promise<readonly Finding[]> {
-  for (const close of closers.toReversed()) await close();
+  const errors: unknown[] = [];
+  for (const close of closers.toReversed()) {
+    try {
+      await close();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
   return lost;
 }

@@ -74,7 +74,12 @@ export function upCommand(action: (args: UpArguments) => Promise<void>): Command
     .option("--once", "end when the cluster has settled, after the report")
     .addOption(new Option("-o, --output <format>", "form of the report").choices(reportFormats).default("table"))
     .addOption(new Option("--port <n>", "port of the API server on 127.0.0.1 (default: a free one)").argParser(portOf))
-    .option("--state-dir <dir>", "keep the cluster there and go on where it was (default: a temporary directory)")
+    .addOption(
+      new Option(
+        "--state-dir <dir>",
+        "keep the cluster there and go on where it was (default: a temporary directory)",
+      ).argParser(pathOf),
+    )
     .option("--kubeconfig <file>", "write the kubeconfig there as well; removed at the end")
     .addOption(
       new Option("--timeout <seconds>", "how long the cluster may take to settle").argParser(secondsOf).default(60),
@@ -101,6 +106,12 @@ export function upCommand(action: (args: UpArguments) => Promise<void>): Command
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+/** An empty path would mean the working directory, which nobody means who leaves a variable unset. */
+function pathOf(text: string): string {
+  if (text === "") throw new InvalidArgumentError("a path is not empty");
+  return text;
 }
 
 function portOf(text: string): number {

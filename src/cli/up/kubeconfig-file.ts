@@ -36,7 +36,9 @@ export async function writeKubeconfigFile(path: string, text: string): Promise<O
     await rm(draft, { force: true });
   }
   const remove = async (): Promise<void> => {
-    if ((await read(full)) === marked) await rm(full, { force: true });
+    // What cannot be read is not the file that was written.
+    const there = await read(full).catch(() => undefined);
+    if (there === marked) await rm(full, { force: true });
   };
   return { ok: true, value: { path: full, remove }, findings: [] };
 }

@@ -1,6 +1,7 @@
 /**
  * By what clients know the API server, kept so that a kubeconfig of an earlier run works again. Secret.
  */
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { errorText, finding, isErrno, type Outcome } from "../../base/index.ts";
 import type { ServerIdentity } from "../../embedded/index.ts";
@@ -8,6 +9,8 @@ import { writeWhole } from "../node/atomic-file.ts";
 import { isRecord } from "./control-protocol.ts";
 
 const VERSION = 1;
+/** What the server takes from clients: no guess, and fit for a header. */
+const TOKEN = /^[\w-]{20,}$/;
 
 /** The server of an earlier run. */
 export interface KeptServer {
@@ -20,7 +23,7 @@ export async function readServer(path: string): Promise<Outcome<KeptServer | und
   try {
     const server = serverOf(JSON.parse(await readFile(path, "utf8")));
     if (server !== undefined) return { ok: true, value: server, findings: [] };
-    return unreadable(path, "it was not written by this version");
+    return unreadable(path, "it is damaged, or was not written by this version");
   } catch (error) {
     if (isErrno(error, "ENOENT")) return { ok: true, value: undefined, findings: [] };
     return unreadable(path, errorText(error));
@@ -36,10 +39,22 @@ export async function writeServer(path: string, { port, identity }: KeptServer):
 function serverOf(value: unknown): KeptServer | undefined {
   if (!isRecord(value) || value["version"] !== VERSION) return undefined;
   const { port, token, certificate } = value;
-  if (typeof port !== "number" || typeof token !== "string" || !isRecord(certificate)) return undefined;
+  if (!isPort(port) || typeof token !== "string" || !TOKEN.test(token) || !isRecord(certificate)) return undefined;
   const { cert, key } = certificate;
-  if (typeof cert !== "string" || typeof key !== "string") return undefined;
+  if (typeof cert !== "string" || typeof key !== "string" || !belongTogether(cert, key)) return undefined;
   return { port, identity: { token, certificate: { cert, key } } };
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+function belongTogether(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }
 
 function unreadable(path: string, why: string): Outcome<never> {

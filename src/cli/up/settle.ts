@@ -105,7 +105,8 @@ function podRests(pod: Pod): boolean {
 
 /** A node rests when its agent acts upon the label it has and the kubelet offers what of the agent's offers is healthy. */
 function nodeRests(node: Node, snapshot: NodeSnapshot | undefined): boolean {
-  if (snapshot === undefined) return false;
+  // A node without a machine, as kubectl can make one, has nobody who acts for it.
+  if (snapshot === undefined) return true;
   const label = node.metadata.labels?.[MIG_CONFIG_LABEL];
   if ((label ?? "") !== (snapshot.migLabel ?? "")) return false;
   const shown = node.status?.allocatable ?? {};

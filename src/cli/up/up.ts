@@ -86,6 +86,8 @@ export async function up(options: UpOptions): Promise<number> {
     ended = await work(options, { cluster, declared, findings, view }, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
+    // Whoever wants a report and gets none must not take it for done.
+    if (options.once) ended = { code: 1, findings: [endedEarly()] };
   } finally {
     ending.abort();
     await Promise.all([progress, drawing]);
@@ -195,6 +197,11 @@ function stayLines({ stateDir }: UpOptions, cluster: Cluster): readonly string[]
 function refuse({ output }: UpOptions, findings: readonly Finding[]): number {
   output.progress(findingLines(findings));
   return 1;
+}
+
+function endedEarly(): Finding {
+  const message = "the cluster was ended before it came to rest, so there is no report";
+  return finding("not-settled", { kind: "cluster", name: "cluster" }, message, { remedy: "let it run to its end" });
 }
 
 function notSettled(timeoutMs: number): Finding {
