@@ -274,7 +274,8 @@ export const findingCodes = {
   // kube
   "kubeconfig-unusable": {
     severity: "error",
-    meaning: "A kubeconfig does not say which API server to talk to, or how to prove who is asking.",
+    meaning:
+      "A kubeconfig does not say which API server to talk to, or how to prove who is asking, or does it in a way that is not supported.",
   },
   "selector-syntax": { severity: "error", meaning: "A label selector cannot be read." },
   // insight: pods

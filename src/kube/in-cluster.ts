@@ -4,12 +4,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/index.ts";
-import type { KubeConnection, TokenSource } from "./connection.ts";
+import type { KubeConnection } from "./connection.ts";
+import { tokenFromFile } from "./token-file.ts";
 
 /** Where the kubelet mounts a service account. */
 const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** Tokens are replaced long before they end; a minute is what client-go reads them again after. */
-const tokenAgeMs = 60_000;
 
 export interface InClusterOptions {
   /** `KUBERNETES_SERVICE_HOST`. */
@@ -32,17 +31,5 @@ export async function inClusterConnection(options: InClusterOptions): Promise<Ku
     token,
     caData: await readFile(join(directory, "ca.crt"), "utf8"),
     namespace: (await readFile(join(directory, "namespace"), "utf8")).trim(),
-  };
-}
-
-function tokenFromFile(path: string, clock: Clock): TokenSource {
-  let token = "";
-  let readMs = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (clock.now() - readMs >= tokenAgeMs) {
-      token = (await readFile(path, "utf8")).trim();
-      readMs = clock.now();
-    }
-    return token;
   };
 }

@@ -5,15 +5,17 @@
  */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { errorText, finding, type Outcome } from "../base/index.ts";
+import { type Clock, errorText, finding, type Outcome, systemClock } from "../base/index.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isRecord } from "./json.ts";
+import { tokenFromFile } from "./token-file.ts";
 
 export interface KubeconfigOptions {
   /** Default: the file's `current-context`. */
   readonly context?: string;
   /** Where the file is; paths in it start there. Default: the working directory. */
   readonly directory?: string;
+  readonly clock?: Clock;
 }
 
 /** What is wrong with a kubeconfig; never leaves this file. */
@@ -52,23 +54,50 @@ function readKubeconfig(value: unknown, options: KubeconfigOptions): KubeConnect
   if (server === undefined || !URL.canParse(server)) {
     throw new Unusable(`context ${contextName} names no server URL`, "set clusters[].cluster.server");
   }
+  assertSupported(cluster, user, userName ?? "");
+  const { directory = ".", clock = systemClock } = options;
+  return {
+    server,
+    ...optional("caData", pem(cluster, "certificate-authority", directory)),
+    ...optional("clientCertData", pem(user, "client-certificate", directory)),
+    ...optional("clientKeyData", pem(user, "client-key", directory)),
+    ...tokenOf(user, directory, clock),
+    ...optional("tlsServerName", text(cluster, "tls-server-name")),
+    ...optional("namespace", text(context, "namespace")),
+    ...(cluster["insecure-skip-tls-verify"] === true ? { insecureSkipTlsVerify: true } : {}),
+  };
+}
+
+/** Refuses what would otherwise be passed over: another way to the server, or other rights than the file says. */
+function assertSupported(cluster: Record<string, unknown>, user: Record<string, unknown>, userName: string): void {
   if (isRecord(user["exec"]) || isRecord(user["auth-provider"])) {
     throw new Unusable(
       `user ${userName} gets its credentials from a program, which is not supported`,
       "use a context with a token or a client certificate, for example from kubectl create token",
     );
   }
-  const directory = options.directory ?? ".";
-  return {
-    server,
-    ...optional("caData", pem(cluster, "certificate-authority", directory)),
-    ...optional("clientCertData", pem(user, "client-certificate", directory)),
-    ...optional("clientKeyData", pem(user, "client-key", directory)),
-    ...optional("token", text(user, "token") ?? fileContent(text(user, "tokenFile"), directory)?.trim()),
-    ...optional("tlsServerName", text(cluster, "tls-server-name")),
-    ...optional("namespace", text(context, "namespace")),
-    ...(cluster["insecure-skip-tls-verify"] === true ? { insecureSkipTlsVerify: true } : {}),
-  };
+  const [as, proxy] = [text(user, "as"), text(cluster, "proxy-url")];
+  if (as !== undefined) {
+    throw new Unusable(
+      `user ${userName} acts as ${as}, which is not supported`,
+      "use a context whose user has the rights itself",
+    );
+  }
+  if (proxy !== undefined) {
+    throw new Unusable(
+      `the context reaches its cluster through ${proxy}, and proxies are not supported`,
+      "use a context that reaches the API server without one",
+    );
+  }
+}
+
+/** A token in a file is followed, and goes before one in the text. */
+function tokenOf(user: Record<string, unknown>, directory: string, clock: Clock): Pick<KubeConnection, "token"> {
+  const file = text(user, "tokenFile");
+  if (file === undefined) return optional("token", text(user, "token"));
+  // A file that is not there is found now and not at the first call.
+  fileContent(file, directory);
+  return { token: tokenFromFile(resolve(directory, file), clock) };
 }
 
 /** The entry called `name` of a list of `{name, [field]: …}`. */

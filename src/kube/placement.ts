@@ -35,8 +35,8 @@ export function untoleratedTaints(pod: Pod, node: Node): Taint[] {
 
 /** Whether any toleration covers the taint (core v1 `Toleration.ToleratesTaint`). */
 export function tolerates(tolerations: readonly Toleration[] | undefined, taint: Taint): boolean {
-  return (tolerations ?? []).some(({ key = "", operator = "Equal", value = "", effect }) => {
-    if (effect !== undefined && effect !== taint.effect) return false;
+  return (tolerations ?? []).some(({ key = "", operator = "", value = "", effect = "" }) => {
+    if (effect !== "" && effect !== taint.effect) return false;
     // Only with Exists may the key be empty; it then covers every taint.
     if (key === "" ? operator !== "Exists" : key !== taint.key) return false;
     return operator === "Exists" || value === (taint.value ?? "");

@@ -73,11 +73,12 @@ export interface Node extends KubeObject {
   };
 }
 
+/** Empty texts mean the same as none. */
 export interface Toleration {
   key?: string;
-  operator?: "Exists" | "Equal";
+  operator?: "Exists" | "Equal" | "";
   value?: string;
-  effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+  effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute" | "";
   tolerationSeconds?: number;
 }
 

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { VirtualClock } from "../../src/base/index.ts";
 import {
   connectionFromKubeconfig,
   formatQuantity,
@@ -102,17 +106,21 @@ const kubeconfig = {
     { name: "c", cluster: { server: "https://10.0.0.1:6443", "certificate-authority-data": base64("CA") } },
     { name: "open", cluster: { server: "https://10.0.0.2", "insecure-skip-tls-verify": true } },
     { name: "lost", cluster: { server: "https://10.0.0.3", "certificate-authority": "missing.pem" } },
+    { name: "proxied", cluster: { server: "https://10.0.0.4", "proxy-url": "http://proxy:3128" } },
   ],
   users: [
     { name: "u", user: { "client-certificate-data": base64("CERT"), "client-key-data": base64("KEY") } },
     { name: "t", user: { token: "abc" } },
     { name: "x", user: { exec: { command: "aws" } } },
+    { name: "other", user: { token: "abc", as: "viewer" } },
   ],
   contexts: [
     { name: "lab", context: { cluster: "c", user: "u", namespace: "ml" } },
     { name: "open", context: { cluster: "open", user: "t" } },
     { name: "lost", context: { cluster: "lost", user: "t" } },
     { name: "exec", context: { cluster: "c", user: "x" } },
+    { name: "other", context: { cluster: "c", user: "other" } },
+    { name: "proxied", context: { cluster: "proxied", user: "t" } },
     { name: "dangling", context: { cluster: "nowhere", user: "u" } },
   ],
 };
@@ -136,12 +144,30 @@ test("a kubeconfig gives another context when asked", () => {
   assert.deepEqual(read.ok && read.value, { server: "https://10.0.0.2", token: "abc", insecureSkipTlsVerify: true });
 });
 
+test("the token in a kubeconfig's file is read again after a minute, and goes before the one in the text", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "kubeconfig-"));
+  t.after(() => rm(directory, { recursive: true }));
+  await writeFile(join(directory, "token"), "first\n");
+  const users = [{ name: "u", user: { token: "old", tokenFile: "token" } }];
+  const clock = new VirtualClock();
+  const read = connectionFromKubeconfig({ ...kubeconfig, users }, { directory, clock });
+  assert.ok(read.ok && typeof read.value.token === "function");
+  await writeFile(join(directory, "token"), "second\n");
+  assert.equal(await read.value.token(), "second");
+  await writeFile(join(directory, "token"), "third\n");
+  assert.equal(await read.value.token(), "second");
+  await clock.advance(60_000);
+  assert.equal(await read.value.token(), "third");
+});
+
 const refused = [
   { name: "no object", value: "text", context: undefined, want: /not an object/ },
   { name: "no current context", value: {}, context: undefined, want: /no current-context/ },
   { name: "an unknown context", value: kubeconfig, context: "none", want: /no context "none"/ },
   { name: "a dangling cluster", value: kubeconfig, context: "dangling", want: /no cluster "nowhere"/ },
   { name: "a missing file", value: kubeconfig, context: "lost", want: /\/etc\/kube\/missing\.pem: ENOENT/ },
+  { name: "somebody to act as", value: kubeconfig, context: "other", want: /user other acts as viewer/ },
+  { name: "a proxy", value: kubeconfig, context: "proxied", want: /reaches its cluster through http:\/\/proxy:3128/ },
   { name: "a credential program", value: kubeconfig, context: "exec", want: /user x .* from a program/ },
 ];
 for (const { name, value, context, want } of refused) {

@@ -70,6 +70,9 @@ const tolerations: { name: string; toleration: Toleration; want: boolean }[] = [
   { name: "everything exists", toleration: { operator: "Exists" }, want: true },
   { name: "no key but Equal", toleration: { operator: "Equal" }, want: false },
   { name: "the same effect", toleration: { operator: "Exists", effect: "NoSchedule" }, want: true },
+  // Empty texts are values left out (core v1 `Toleration`).
+  { name: "an empty effect", toleration: { key: "nvidia.com/gpu", operator: "Exists", effect: "" }, want: true },
+  { name: "an empty operator", toleration: { key: "nvidia.com/gpu", operator: "", value: "present" }, want: true },
   { name: "another effect", toleration: { operator: "Exists", effect: "NoExecute" }, want: false },
 ];
 for (const { name, toleration, want } of tolerations) {

@@ -5,8 +5,7 @@
  * place with fewest like pods, where the pod asks to be spread; the node with fewest free devices of other kinds, so that
  * a slice is not taken from a node that could serve pods nobody else can; for pods with devices the node with fewest of
  * theirs left, so that others stay whole; the node with most CPU and memory left in proportion, where containers that do
- * not say what they need count as a little (kube-scheduler's
- * LeastAllocated); the first by name.
+ * not say what they need count as a little (kube-scheduler's LeastAllocated); the first by name.
  */
 import { type Node, type Pod, preferenceWeight, untoleratedTaints } from "../../kube/index.ts";
 import { freeOf, type NodeState } from "./node-state.ts";
