@@ -1,13 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { finding } from "../../src/base/index.ts";
 import { formatReport, type ReportFormat } from "../../src/cli/report/format.ts";
 import type { Paint } from "../../src/cli/report/paint.ts";
+import { findingProgress } from "../../src/cli/up/progress.ts";
 import { buildReport, type Report } from "../../src/insight/index.ts";
 import { ended, nodeOf, podOf, snapshot } from "../insight/support/cluster.ts";
 import { gpu } from "../sharing/fixtures.ts";
 import { smallCluster } from "./support/small-cluster.ts";
 
 const plain: Paint = (_style, text) => text;
+
+test("what others write moves no cursor and makes no lines of its own", () => {
+  const evil = "\u001b[2J\u009b1A\r\nerror pod-failed: mine\u202e";
+  const subject = { kind: "pod", name: `ml/a${evil}` } as const;
+  const told = finding("ignored-key", subject, `key "${evil}"`, { remedy: `remove ${evil}` });
+  const pod = podOf("ml/a", { status: { phase: "Failed", reason: evil } });
+  const report = buildReport({ nodes: [], pods: [pod], snapshots: [], findings: [told] });
+  const text = formatReport(report, "table", plain);
+  assert.equal(text.replaceAll("\n", "").match(/\p{C}/u), null);
+  assert.equal(text.split("\n").length, 8, text);
+  assert.equal(findingProgress(told).match(/\p{C}/u), null);
+});
 
 const table = `\
 2 nodes, 4 GPUs (simulated); 4 of 5 pods running, 1 pending.

@@ -4,6 +4,7 @@
 import { type Finding, placeText } from "../../base/index.ts";
 import type { Report, ReportGpu, ReportPod, ReportShare } from "../../insight/index.ts";
 import { table } from "../table.ts";
+import { clean } from "./clean.ts";
 import { type Paint, paintFor, type Style } from "./paint.ts";
 
 export interface TextOptions {
@@ -116,7 +117,7 @@ function sharingWord(sharing: string): string {
 function podTable(report: Report, wide: boolean): string {
   const rows = report.pods.map((pod) => {
     const cells = [`${pod.namespace}/${pod.name}`, pod.phase, pod.reason === "" ? "-" : pod.reason, pod.node || "-"];
-    return [...cells, devices(pod, wide)];
+    return [...cells, devices(pod, wide)].map(clean);
   });
   return rows.length === 0 ? "" : table(["POD", "PHASE", "REASON", "NODE", "DEVICES"], rows);
 }
@@ -149,8 +150,9 @@ export function findingLines(findings: readonly Finding[], paint: Paint = paintF
   return findings
     .map((one) => {
       const where = one.place === undefined ? one.subject.name : placeText(one.place);
-      const head = `${paint(SEVERITY_STYLES[one.severity], one.severity)} ${one.code}: ${where}`;
-      return [head, `  ${one.message}`, ...(one.remedy === "" ? [] : [`  → ${one.remedy}`])].join("\n");
+      const head = `${paint(SEVERITY_STYLES[one.severity], one.severity)} ${one.code}: ${clean(where)}`;
+      const remedy = one.remedy === "" ? [] : [`  → ${clean(one.remedy)}`];
+      return [head, `  ${clean(one.message)}`, ...remedy].join("\n");
     })
     .join("\n");
 }

@@ -3,6 +3,7 @@
  */
 import { type Clock, type Finding, type Logger, placeText } from "../../base/index.ts";
 import { type KubeApi, type KubeEvent, type KubeObject, type Pod, ResourceCache, resources } from "../../kube/index.ts";
+import { clean } from "../report/clean.ts";
 
 /** Events that say no more than a pod's phase does. */
 const QUIET_REASONS = new Set([
@@ -36,7 +37,7 @@ export async function followProgress(
   const events = new ResourceCache<KubeEvent>(api, resources.events, { clock, log });
   events.onChange((change) => {
     if (change.type !== "added" || isOld(change.object) || QUIET_REASONS.has(change.object.reason)) return;
-    write(eventLine(change.object));
+    write(clean(eventLine(change.object)));
   });
   pods.onChange((change) => {
     if (change.type === "added" && isOld(change.object)) return;
@@ -45,7 +46,7 @@ export async function followProgress(
     const phase = change.type === "deleted" ? "deleted" : change.object.status?.phase;
     if (phase === undefined || phase === before || (phase === "Pending" && change.type === "added")) return;
     const where = change.object.spec.nodeName === undefined ? "" : ` on ${change.object.spec.nodeName}`;
-    write(`pod ${namespace}/${name} ${phase}${where}`);
+    write(clean(`pod ${namespace}/${name} ${phase}${where}`));
   });
   await Promise.all([events.run(signal), pods.run(signal)]);
 }
@@ -59,5 +60,5 @@ function eventLine(event: KubeEvent): string {
 /** One line for a finding, for those that are told at once. */
 export function findingProgress(one: Finding): string {
   const where = one.place === undefined ? one.subject.name : placeText(one.place);
-  return `${one.severity} ${one.code}: ${where}: ${one.message}`;
+  return clean(`${one.severity} ${one.code}: ${where}: ${one.message}`);
 }

@@ -3,9 +3,10 @@
  */
 
 import type { ReportGpu, ReportInstance } from "../../../insight/index.ts";
+import { clean } from "../../report/clean.ts";
 import { plural } from "../../report/text.ts";
 import type { Line, Span } from "../../terminal.ts";
-import { clean, cutText, fitText, textWidth } from "./text.ts";
+import { cutText, fitText, textWidth } from "./text.ts";
 
 /** From this part of the memory on, a bar warns. */
 const NEARLY_FULL = 0.9;

@@ -3,13 +3,14 @@
  */
 
 import type { Finding } from "../../../base/index.ts";
+import { clean } from "../../report/clean.ts";
 import { SEVERITY_STYLES } from "../../report/text.ts";
 import type { Line } from "../../terminal.ts";
 import { findingProgress } from "../progress.ts";
 import { cutNodes, nodeGroups } from "./node-lines.ts";
 import { podLineCount, podLines } from "./pod-lines.ts";
 import type { LiveState, LogEntry, Size } from "./state.ts";
-import { clean, cutLine, fitText, lineWidth, textWidth, wrapText } from "./text.ts";
+import { cutLine, fitText, lineWidth, textWidth, wrapText } from "./text.ts";
 import { ageText } from "./words.ts";
 
 /** From here on there is room for blank lines between the parts, and for the server's address. */
@@ -62,7 +63,7 @@ function headLines(
 }
 
 function findingPair(one: Finding): readonly Line[] {
-  const [severity = "", ...rest] = clean(findingProgress(one)).split(" ");
+  const [severity = "", ...rest] = findingProgress(one).split(" ");
   const head: Line = [{ text: severity, style: SEVERITY_STYLES[one.severity] }, { text: ` ${rest.join(" ")}` }];
   return one.remedy === "" ? [head] : [head, [{ text: `  → ${clean(one.remedy)}` }]];
 }

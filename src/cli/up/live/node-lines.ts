@@ -3,11 +3,12 @@
  */
 
 import type { ReportShare } from "../../../insight/index.ts";
+import { clean } from "../../report/clean.ts";
 import { plural } from "../../report/text.ts";
 import type { Line, Span } from "../../terminal.ts";
 import { memoryBar, sliceBar } from "./bars.ts";
 import type { LiveGpu, LiveNode, Part } from "./state.ts";
-import { clean, fitText, lineWidth, textWidth } from "./text.ts";
+import { fitText, lineWidth, textWidth } from "./text.ts";
 import { type Missing, moreLine } from "./words.ts";
 
 /** With less room beside a GPU's line, what it is cut into goes on a line of its own. */

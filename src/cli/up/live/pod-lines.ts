@@ -2,11 +2,12 @@
  * The pods of the live view: a table of those that fit.
  */
 
+import { clean } from "../../report/clean.ts";
 import type { Style } from "../../report/paint.ts";
 import { podDevices } from "../../report/text.ts";
 import type { Line } from "../../terminal.ts";
 import type { LivePod, LiveState, Part } from "./state.ts";
-import { clean, fitText, textWidth } from "./text.ts";
+import { fitText, textWidth } from "./text.ts";
 import { ageText, moreLine } from "./words.ts";
 
 const HEADER = ["POD", "STATE", "NODE", "DEVICES", "AGE"];

@@ -4,9 +4,9 @@
  * Widths are never too small, so a line that was cut to the terminal's width fits: characters of which terminals think
  * differently count as two cells.
  */
+import { ONLY_ASCII } from "../../report/clean.ts";
 import type { Line, Span } from "../../terminal.ts";
 
-const ONLY_ASCII = /^[\x20-\x7e]*$/;
 /** Wide and fullwidth of Unicode's East Asian Width (UAX #11), and emoji. */
 const WIDE = new RegExp(
   "[\\p{Emoji_Presentation}\\u1100-\\u115f\\u2329\\u232a\\u2e80-\\u303e\\u3041-\\ua4cf\\ua960-\\ua97f\\uac00-\\ud7a3" +
@@ -15,13 +15,6 @@ const WIDE = new RegExp(
   "u",
 );
 const COMBINING = /\p{M}/u;
-/** Controls, marks of writing direction, joiners, halves of surrogate pairs; variation selectors make emoji of digits. */
-const UNSAFE = /[\p{C}\p{Variation_Selector}\u2028\u2029]/gu;
-
-/** What of `text` a terminal can show in one line: it comes from manifests and messages, and may hold anything. */
-export function clean(text: string): string {
-  return ONLY_ASCII.test(text) ? text : text.replaceAll(/\s+/g, " ").replaceAll(UNSAFE, "");
-}
 
 /** How many cells a cleaned text takes. */
 export function textWidth(text: string): number {
