@@ -62,13 +62,14 @@ export class AgentWorld {
     return this.#agent?.process.progress.split("\n").slice(-15).join("\n") ?? "";
   }
 
-  /** The first config and the first layout, everything healthy and no pods, as `calm` leaves it. */
+  /** The first config and the first layout, everything healthy, as `calm` leaves it, and some pods. */
   async begin(): Promise<void> {
     if (this.#agent === undefined) await this.#startAgent();
     await this.#config.editShares(shareConfigs[0]);
     await this.#config.editLayout(layouts[0]);
     await this.#config.label("cut");
     await this.#check("the beginning");
+    for (const which of [0, 1, 2]) await this.#addPod(which);
   }
 
   async do(step: Step): Promise<void> {
