@@ -10,6 +10,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => endi
 
 // Loaded once compiled code is kept. Without `await`, which CommonJS, the bundle's form, does not have here: what is
 // thrown ends the process all the same.
-void Promise.all([import("./program.ts"), import("./output.ts")]).then(async ([{ runProgram }, { processOutput }]) => {
-  process.exitCode = await runProgram(process.argv.slice(2), { output: processOutput, signal: ending.signal });
+void Promise.all([import("./program.ts"), import("./output.ts")]).then(async ([{ runProgram }, output]) => {
+  output.watchReaders(() => ending.abort(new Error("nobody reads the output any more")));
+  process.exitCode = await runProgram(process.argv.slice(2), { output: output.processOutput, signal: ending.signal });
 });

@@ -1,6 +1,7 @@
 /**
  * Where commands write: answers to standard output, progress and findings to standard error.
  */
+import { isErrno } from "../base/index.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
 export interface Output {
@@ -18,3 +19,16 @@ export const processOutput: Output = {
   progress: (text) => void process.stderr.write(`${text}\n`),
   terminal: () => (process.stderr.isTTY ? processTerminal() : undefined),
 };
+
+/**
+ * Calls `onGone` when nobody reads the process's output any more, as after `| head` or when its terminal is closed. Other
+ * programs end by SIGPIPE then; Node ignores that signal, and without this would end with a stack trace.
+ */
+export function watchReaders(onGone: () => void): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+      if (!isErrno(error, "EPIPE") && !isErrno(error, "EIO")) throw error;
+      onGone();
+    });
+  }
+}

@@ -1,7 +1,10 @@
 /** `bin/tranche up` as users run it: it stays, a kubeconfig works, Ctrl-C ends it, and nothing is left behind. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { load } from "js-yaml";
@@ -14,7 +17,7 @@ import {
   type Pod,
   resources,
 } from "../../src/kube/index.ts";
-import { temporaryDirectory, writtenFiles } from "../support/temporary.ts";
+import { everythingBelow, temporaryDirectory, writtenFiles } from "../support/temporary.ts";
 import { TrancheProcess } from "../support/tranche-process.ts";
 import { until } from "../support/until.ts";
 
@@ -87,6 +90,25 @@ test("Ctrl-C before the report of --once is no success", async (t) => {
   assert.match(tranche.progress, /^error not-settled: cluster\n.*so there is no report$/m);
   assert.deepEqual(await tranche.leftovers(), []);
 });
+
+const readers = [
+  { name: "of everything it says", command: 'exec "$0" up -f "$1" 2>&1 | head -n 1' },
+  { name: "of the report", command: 'exec "$0" up -f "$1" --once -o json | true' },
+];
+for (const { name, command } of readers) {
+  test(`a reader ${name} that goes away ends up in good order`, async (t) => {
+    const directory = await temporaryDirectory(t);
+    const env = { ...process.env, TMPDIR: directory, XDG_RUNTIME_DIR: directory };
+    const program = fileURLToPath(new URL("../../bin/tranche", import.meta.url));
+    const child = spawn("bash", ["-c", command, program, quickStart], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const [says] = await Promise.all([text(child.stderr), text(child.stdout), once(child, "close")]);
+    assert.doesNotMatch(says, /EPIPE|^ {4}at /m);
+    assert.deepEqual(
+      (await everythingBelow(directory)).filter((path) => !path.includes("compile-cache")),
+      [],
+    );
+  });
+}
 
 test("two clusters cannot share a state directory; the first runs on", async (t) => {
   const stateDir = join(await temporaryDirectory(t), "state");
