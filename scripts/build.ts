@@ -25,6 +25,31 @@ const jsonAsText: RolldownPlugin = {
   },
 };
 
+/**
+ * What src/kube uses of undici. Its index loads all there is, fetch, WebSocket and caches among it, which an agent would
+ * carry in its memory; an import of a name that is not here fails the build.
+ */
+const lessUndici: RolldownPlugin = {
+  name: "less-undici",
+  resolveId: { filter: { id: /^undici$/ }, handler: () => "\0undici" },
+  load: {
+    filter: { id: /^\0undici$/ },
+    handler: () => ({
+      code: `
+        import api from "${root}/node_modules/undici/lib/api/index.js";
+        import Agent from "${root}/node_modules/undici/lib/dispatcher/agent.js";
+        import Dispatcher from "${root}/node_modules/undici/lib/dispatcher/dispatcher.js";
+        Object.assign(Dispatcher.prototype, api);
+        export { Agent };
+        export function request(url, { dispatcher, ...options }) {
+          const { origin, pathname, search } = new URL(url);
+          return dispatcher.request({ ...options, origin, path: pathname + search });
+        }`,
+      moduleType: "js",
+    }),
+  },
+};
+
 /** What npm and Node.js read of the bundle. */
 function manifest(): string {
   const { name, version, description, license, engines, dependencies } = packageJson;
@@ -53,10 +78,11 @@ const bundle = await rolldown({
   cwd: root,
   input: { tranche: "src/cli/main.ts" },
   platform: "node",
-  external: ["koffi"],
+  // gRPC loads the other one for services of its own that nobody asks for here.
+  external: ["koffi", "@grpc/proto-loader"],
   // Importing a module of ours does nothing, so one of which nothing is used is left out.
   treeshake: { moduleSideEffects: [{ test: /\/src\/(?!cli\/main\.ts)/, sideEffects: false }] },
-  plugins: [jsonAsText],
+  plugins: [jsonAsText, lessUndici],
 });
 const { output } = await bundle.write({
   dir: directory,
