@@ -21,6 +21,7 @@ const modules: readonly { readonly rows: readonly BenchRow[] }[] = await Promise
   import("./kubelet.ts"),
   import("./calls.ts"),
   import("./agent.ts"),
+  import("./agent-process.ts"),
   import("./api.ts"),
   import("./scheduler.ts"),
   import("./up.ts"),
