@@ -20,6 +20,8 @@ interface Session {
   written(): string;
   screen(): PtyScreen;
   type(keys: string): void;
+  /** Takes the terminal away from the command, as when its window is closed. */
+  close(): void;
   /** The exit code of the command; what `script` itself answers is that of its child. */
   end(): Promise<number>;
 }
@@ -50,12 +52,14 @@ async function onTerminal(
     child.once("close", (code) => resolve(code ?? -1));
   });
   ended.catch(() => {});
-  t.after(() => child.pid !== undefined && child.exitCode === null && process.kill(-child.pid, "SIGKILL"));
+  const isAlive = (): boolean => child.exitCode === null && child.signalCode === null;
+  t.after(() => child.pid !== undefined && isAlive() && process.kill(-child.pid, "SIGKILL"));
   return {
     directory,
     written: () => text,
     screen: () => screenOf(text),
     type: (keys) => void child.stdin?.write(keys),
+    close: () => void child.kill("SIGKILL"),
     end: () => ended,
   };
 }
@@ -89,6 +93,15 @@ for (const { name, keys } of ways) {
     assert.deepEqual(lines.filter(Boolean), ["2 nodes, 2 GPUs (simulated); 8 of 8 pods running."]);
     assert.ok(!isAlternate && hasCursor);
     assert.deepEqual(await everythingBelow(session.directory), []);
+  });
+}
+
+for (const flag of ["", "--plain"]) {
+  test(`${`up ${flag}`.trimEnd()} leaves nothing behind when its terminal is closed`, async (t) => {
+    const session = await onTerminal(t, `${program} up -f ${quickStart} ${flag}`);
+    await shows(session, /8 of 8 pods running/);
+    session.close();
+    await until("everything is gone", async () => (await everythingBelow(session.directory)).length === 0);
   });
 }
 

@@ -43,6 +43,18 @@ export interface UpOptions {
 
 /** Runs `up` and returns the exit code: 0 done, 1 when a finding is an error. */
 export async function up(options: UpOptions): Promise<number> {
+  const closed = new AbortController();
+  const onHangUp = (): void => closed.abort(new Error("SIGHUP"));
+  // The terminal was closed. The agent has another use for the signal, so it is not taken for all commands.
+  process.once("SIGHUP", onHangUp);
+  try {
+    return await run({ ...options, signal: AbortSignal.any([options.signal, closed.signal]) });
+  } finally {
+    process.off("SIGHUP", onHangUp);
+  }
+}
+
+async function run(options: UpOptions): Promise<number> {
   const opened = await openStateDir(options.stateDir);
   if (!opened.ok) return refuse(options, opened.findings);
   const stateDir = opened.value;
