@@ -19,7 +19,19 @@ export interface FaultOptions {
 }
 
 /** Returns the exit code: 0 done, 1 refused or failed. */
-export async function causeFault({ fault, stateDir, env, output, signal }: FaultOptions): Promise<number> {
+export async function causeFault(options: FaultOptions): Promise<number> {
+  try {
+    return await ask(options);
+  } catch (error) {
+    if (!options.signal.aborted) throw error;
+    const message = "ended before the cluster answered; it may be doing what it was asked for";
+    const remedy = "look at the terminal where tranche up runs";
+    const subject = { kind: "command", name: "tranche fault" } as const;
+    return refuse(options.output, [finding("control-failed", subject, message, { remedy })]);
+  }
+}
+
+async function ask({ fault, stateDir, env, output, signal }: FaultOptions): Promise<number> {
   const cluster = await findCluster({ stateDir, env, signal });
   if (!cluster.ok) return refuse(output, cluster.findings);
   const reached = await sendFault(cluster.value, fault, signal);

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type ClusterFacts, CONTROL_SOCKET } from "../up/control-protocol.ts";
+import { kubeconfigProcess } from "../up/kubeconfig-file.ts";
 import { type Environment, forgetCluster, listedClusters } from "../up/running.ts";
 import { readFacts } from "./control-client.ts";
 
@@ -18,13 +19,26 @@ export interface FindOptions {
 /** The path of its control socket. */
 export async function findCluster({ stateDir, env, signal }: FindOptions): Promise<Outcome<string>> {
   if (stateDir !== undefined) return living(join(resolve(stateDir), CONTROL_SOCKET), `--state-dir ${stateDir}`, signal);
-  const ofKubeconfig = (env["KUBECONFIG"] ?? "")
-    .split(delimiter)
-    .filter((path) => path !== "")
+  const named = `KUBECONFIG=${env["KUBECONFIG"]}`;
+  const kubeconfigs = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");
+  const beside = kubeconfigs
     .map((path) => join(dirname(resolve(path)), CONTROL_SOCKET))
     .find((path) => existsSync(path));
-  if (ofKubeconfig !== undefined) return living(ofKubeconfig, `KUBECONFIG=${env["KUBECONFIG"]}`, signal);
-  return onlyOne(await runningClusters(env, signal));
+  if (beside !== undefined) return living(beside, named, signal);
+  const running = await runningClusters(env, signal);
+  for (const path of kubeconfigs) {
+    const pid = await kubeconfigProcess(path);
+    if (pid !== undefined) return ofProcess(running, pid, named);
+  }
+  return onlyOne(running);
+}
+
+/** The cluster that wrote its kubeconfig where `--kubeconfig` said: never another one, even if it is the only one. */
+function ofProcess(running: readonly Running[], pid: number, named: string): Outcome<string> {
+  const its = running.find((one) => one.facts?.pid === pid);
+  if (its !== undefined) return found(its.socketPath);
+  const remedy = "wait until it has settled, or name it with --state-dir";
+  return failed(noCluster(`the cluster of process ${pid}, which ${named} points at, takes no faults yet`, remedy));
 }
 
 /** The socket, if somebody listens there. */

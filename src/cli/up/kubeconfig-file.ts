@@ -43,6 +43,12 @@ export async function writeKubeconfigFile(path: string, text: string): Promise<O
   return { ok: true, value: { path: full, remove }, findings: [] };
 }
 
+/** The living process that runs the cluster of the kubeconfig at `path`, when `up` wrote the file there. */
+export async function kubeconfigProcess(path: string): Promise<number | undefined> {
+  const [first = ""] = ((await read(path).catch(() => undefined)) ?? "").split("\n", 1);
+  return first.startsWith(MARK) ? markedProcess(first.slice(MARK.length)) : undefined;
+}
+
 async function problemWith(path: string, text: string): Promise<Finding | undefined> {
   const [first = ""] = text.split("\n", 1);
   if (!first.startsWith(MARK)) {

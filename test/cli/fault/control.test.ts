@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { stat, writeFile } from "node:fs/promises";
 import { request } from "node:http";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { finding, silentLogger } from "../../../src/base/index.ts";
 import { sendFault } from "../../../src/cli/fault/control-client.ts";
+import { causeFault } from "../../../src/cli/fault/fault.ts";
 import { type Control, serveControl } from "../../../src/cli/up/control.ts";
 import type { Fault, FaultAnswer } from "../../../src/cli/up/control-protocol.ts";
 import { everythingBelow, temporaryDirectory } from "../../support/temporary.ts";
@@ -54,6 +55,19 @@ function post(socketPath: string, body: string, path = "/v1/faults", method = "P
 }
 
 const { signal } = new AbortController();
+
+test("Ctrl-C while the cluster is busy is told, with what may happen yet", async (t) => {
+  const { socketPath, faults } = await served(t, () => new Promise(() => {}));
+  const ending = new AbortController();
+  const said: string[] = [];
+  const output = { answer: (text: string) => void said.push(text), progress: (text: string) => void said.push(text) };
+  const fault = { kind: "api-outage", forMs: 5 } as const;
+  const asked = causeFault({ fault, stateDir: dirname(socketPath), env: {}, output, signal: ending.signal });
+  await until("it was asked", () => faults.length === 1);
+  ending.abort();
+  assert.equal(await asked, 1);
+  assert.match(said.join("\n"), /control-failed: tranche fault\n {2}ended before the cluster answered/);
+});
 
 test("only its user can open the socket, whatever the mask, and it is gone afterwards", async (t) => {
   const mask = process.umask(0);

@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import { findingLine, silentLogger } from "../../../src/base/index.ts";
 import { findCluster } from "../../../src/cli/fault/find-cluster.ts";
 import { serveControl } from "../../../src/cli/up/control.ts";
+import { writeKubeconfigFile } from "../../../src/cli/up/kubeconfig-file.ts";
 import { listCluster, listedClusters } from "../../../src/cli/up/running.ts";
 import { everythingBelow, temporaryDirectory } from "../../support/temporary.ts";
 
@@ -30,11 +31,11 @@ class Machine {
   }
 
   /** A cluster with its socket in a directory of this name, on the list or not. */
-  async run(name: string, { listed = true }: { readonly listed?: boolean } = {}) {
+  async run(name: string, { listed = true, pid = 17 }: { readonly listed?: boolean; readonly pid?: number } = {}) {
     const directory = join(this.root, name);
     await mkdir(directory, { recursive: true });
     const socketPath = join(directory, "control.sock");
-    const facts = { pid: 17, stateDir: directory, nodes: ["node-a", "node-b"] };
+    const facts = { pid, stateDir: directory, nodes: ["node-a", "node-b"] };
     const cause = async () => ({ ok: false, findings: [] }) as const;
     const control = await serveControl({ socketPath, facts, log: silentLogger, cause });
     let isOpen = true;
@@ -101,6 +102,21 @@ test("a kubeconfig beside a socket names its cluster, and one elsewhere does not
   assert.equal(await machine.find({ env: { KUBECONFIG: `${others}:${kubeconfig}` } }), two.socketPath);
   assert.equal(await machine.find({ env: { KUBECONFIG: others } }), one.socketPath);
   assert.equal(await machine.find({ env: { KUBECONFIG: "" } }), one.socketPath);
+});
+
+test("a kubeconfig that up wrote elsewhere names its cluster and no other", async (t) => {
+  const machine = await Machine.of(t);
+  await machine.run("other");
+  const path = join(machine.root, "config");
+  const written = await writeKubeconfigFile(path, "");
+  assert.ok(written.ok);
+  const env = { KUBECONFIG: path };
+  assert.match(
+    await machine.find({ env }),
+    /no-cluster-running: the cluster of process \d+, which .* takes no faults yet/,
+  );
+  const { socketPath } = await machine.run("mine", { pid: process.pid });
+  assert.equal(await machine.find({ env }), socketPath);
 });
 
 test("a directory that is named and holds no living cluster is told, not passed over", async (t) => {
