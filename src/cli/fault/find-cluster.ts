@@ -7,6 +7,7 @@ import { type Finding, finding, type Outcome } from "../../base/index.ts";
 import { type ClusterFacts, CONTROL_SOCKET } from "../up/control-protocol.ts";
 import { kubeconfigProcess } from "../up/kubeconfig-file.ts";
 import { type Environment, forgetCluster, listedClusters } from "../up/running.ts";
+import { shellWord } from "../up/shell-word.ts";
 import { readFacts } from "./control-client.ts";
 
 export interface FindOptions {
@@ -79,7 +80,7 @@ function onlyOne(running: readonly Running[]): Outcome<string> {
     return facts === undefined ? directory : `${directory} (process ${facts.pid}; ${facts.nodes.join(", ")})`;
   });
   const message = `${running.length} clusters of yours are running: ${names.join("; ")}`;
-  const remedy = `say which one with --state-dir, for example --state-dir ${dirname(first.socketPath)}`;
+  const remedy = `say which one with --state-dir, for example --state-dir ${shellWord(dirname(first.socketPath))}`;
   return failed(finding("several-clusters-running", { kind: "command", name: "tranche fault" }, message, { remedy }));
 }
 

@@ -16,6 +16,7 @@ import { inUserFiles } from "./places.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { findingProgress, followProgress } from "./progress.ts";
 import { settle } from "./settle.ts";
+import { shellWord } from "./shell-word.ts";
 import { openStateDir } from "./state-dir.ts";
 import { takeFaults } from "./take-faults.ts";
 import { isWorkload } from "./workloads.ts";
@@ -198,9 +199,10 @@ async function agentsReady(cluster: Cluster, clock: Clock, signal: AbortSignal):
 }
 
 function stayLines({ stateDir }: UpOptions, cluster: Cluster): readonly string[] {
-  const again = stateDir === undefined ? "" : `; tranche up --state-dir ${cluster.stateDirectory} goes on where it was`;
+  const again =
+    stateDir === undefined ? "" : `; tranche up --state-dir ${shellWord(cluster.stateDirectory)} goes on where it was`;
   return [
-    `The cluster stays up. In another terminal: export KUBECONFIG=${cluster.kubeconfigPath}`,
+    `The cluster stays up. In another terminal: export KUBECONFIG=${shellWord(cluster.kubeconfigPath)}`,
     "then for example: kubectl get nodes,pods -A -o wide; kubectl label node NODE nvidia.com/mig.config=CONFIG --overwrite",
     `Ctrl-C ends it${again}.`,
   ];

@@ -113,6 +113,12 @@ test("a node whose agent has not told yet is there with its name", () => {
   assert.match(picture, /^node-a100 {2}its agent has not told yet$/m);
 });
 
+test("a path with a space is shown as a shell takes it", () => {
+  const size = { columns: 80, rows: 24 };
+  const picture = pictureOf(stateAt(size, {}, { kubeconfigPath: "/tmp/my clusters/kubeconfig" }), size);
+  assert.match(picture, /^export KUBECONFIG='\/tmp\/my clusters\/kubeconfig' {3}/m);
+});
+
 test("of a fleet only what fits is shown, and the rest is counted", () => {
   const size = { columns: 110, rows: 20 };
   const told = Array.from({ length: 1000 }, (_, at) =>
@@ -138,6 +144,8 @@ const ALPHABET: Readonly<Record<string, number>> = {
   "😀": 2,
   "🚀": 2,
   "（": 2,
+  // A mark that takes a place of its own (general category Mc), unlike the accent below.
+  "\u093e": 1,
   "\u0301": 0,
   "\u200d": 0,
   "\ufe0f": 0,

@@ -7,6 +7,7 @@ import { clean } from "../../report/clean.ts";
 import { SEVERITY_STYLES } from "../../report/text.ts";
 import type { Line } from "../../terminal.ts";
 import { findingProgress } from "../progress.ts";
+import { shellWord } from "../shell-word.ts";
 import { cutNodes, nodeGroups } from "./node-lines.ts";
 import { podLineCount, podLines } from "./pod-lines.ts";
 import type { LiveState, LogEntry, Size } from "./state.ts";
@@ -56,7 +57,7 @@ function headLines(
   const keys = roomy ? `↑↓ ${focus}  Tab  q quits` : "q quits";
   const gap = width - lineWidth(title) - textWidth(keys);
   const first: Line = gap >= 2 ? [...title, { text: " ".repeat(gap) }, { text: keys, style: "dim" }] : title;
-  const kubeconfig = `export KUBECONFIG=${clean(kubeconfigPath)}`;
+  const kubeconfig = `export KUBECONFIG=${clean(shellWord(kubeconfigPath))}`;
   const both = `${kubeconfig}   ${clean(server)}`;
   const ways = textWidth(both) <= width ? [both] : [...wrapText(kubeconfig, width), ...(roomy ? [clean(server)] : [])];
   return [first, ...ways.map((text) => [{ text }])];

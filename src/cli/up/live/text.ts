@@ -14,7 +14,8 @@ const WIDE = new RegExp(
     "\\u{1f000}-\\u{1faff}\\u{20000}-\\u{3fffd}]",
   "u",
 );
-const COMBINING = /\p{M}/u;
+/** Marks that stand over or under the character before; others have a place of their own. */
+const COMBINING = /[\p{Mn}\p{Me}]/u;
 
 /** How many cells a cleaned text takes. */
 export function textWidth(text: string): number {
