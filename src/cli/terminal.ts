@@ -4,7 +4,6 @@
  * Pictures go to the terminal's alternate screen, so what stood there before is there again afterwards, whatever ends
  * the program but SIGKILL. Sequences are those of xterm's ctlseqs that every terminal in use knows.
  */
-import { emitKeypressEvents } from "node:readline";
 import { type Paint, paintFor, type Style } from "./report/paint.ts";
 
 /** A piece of a line in one style. */
@@ -109,7 +108,8 @@ class StreamTerminal implements Terminal {
       if (key.ctrl === true && key.name === "c") process.kill(process.pid, "SIGINT");
       else if (key.name !== undefined) onKey(key.name);
     };
-    emitKeypressEvents(input);
+    // Loaded here, since every command has a terminal and hardly one reads its keys.
+    process.getBuiltinModule("node:readline").emitKeypressEvents(input);
     input.on("keypress", onKeypress);
     input.setRawMode(true);
     input.resume();
