@@ -6,7 +6,6 @@ import packageJson from "../../package.json" with { type: "json" };
 import { loggerFor } from "./log.ts";
 import type { RunNodeCommand } from "./node/options.ts";
 import type { Output } from "./output.ts";
-import { keepYoungHeapSmall } from "./up/lean-heap.ts";
 
 export interface ProgramOptions {
   readonly output: Output;
@@ -64,6 +63,7 @@ function commandsOf(
   const agent = async (): Promise<Command> => {
     const { agentCommand } = await import("./agent/command.ts");
     return agentCommand(runNode, async (args, context) => {
+      const { keepYoungHeapSmall } = await import("./up/lean-heap.ts");
       keepYoungHeapSmall();
       const { runAgent } = await import("./agent/agent.ts");
       return runAgent({ ...args, version: packageJson.version }, context);
