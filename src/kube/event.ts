@@ -18,6 +18,11 @@ export interface EventInput {
   readonly component: string;
   /** The node it was seen on, if on one. */
   readonly host?: string;
+  /**
+   * Whether all such events of the object for this reason are one that tells the last message, as is due after ten that
+   * differ (client-go, tools/record/events_cache.go, `EventAggregator`). Default false.
+   */
+  readonly combined?: boolean;
 }
 
 /** What recording an event needs of the API. */
@@ -46,7 +51,8 @@ export async function recordEvent(
     }
     try {
       const seen = await api.get<KubeEvent>(resources.events, ref);
-      await api.update(resources.events, { ...seen, count: (seen.count ?? 1) + 1, lastTimestamp: now });
+      const { message } = event;
+      await api.update(resources.events, { ...seen, message, count: (seen.count ?? 1) + 1, lastTimestamp: now });
       return;
     } catch (error) {
       // It has gone since, or somebody else counted it up: begin again.
@@ -56,9 +62,10 @@ export async function recordEvent(
 }
 
 function newEvent(input: EventInput, now: string): KubeEvent {
-  const { object, type, reason, message, component, host } = input;
+  const { object, type, reason, component, host, combined = false } = input;
   const { name, namespace, uid, resourceVersion } = object.metadata;
-  const told = [object.kind, namespace, name, uid, type, reason, message, component, host];
+  const message = combined ? `(combined from similar events): ${input.message}` : input.message;
+  const told = [object.kind, namespace, name, uid, type, reason, combined ? "" : message, component, host];
   const digest = createHash("sha256").update(JSON.stringify(told)).digest("hex").slice(0, 16);
   return {
     apiVersion: "v1",

@@ -171,6 +171,57 @@ test("heartbeats and labels of nodes write nothing to who waits all the same", a
   assert.equal((await eventsOf("p")).length, 1);
 });
 
+/** A node without GPUs, of which the scheduler knows when this resolves. */
+async function createKnownNode(name: string): Promise<void> {
+  await createNode(name, 0);
+  const onlyThere = {
+    nodeSelectorTerms: [{ matchFields: [{ key: "metadata.name", operator: "In", values: [name] }] }],
+  };
+  const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: onlyThere } };
+  await createPod(`probe-of-${name}`, 0, { affinity });
+  await until("the node is known", async () => (await nodeOf(`probe-of-${name}`)) === name);
+}
+
+test("what changes all the time is told now and then, in the end as it is, and in few events", async () => {
+  await createNode("a", 0);
+  const pods = ["p", "q"];
+  for (const name of pods) await createPod(name, 1);
+  let patches = 0;
+  const api: KubeApi = {
+    ...withBinding((send) => send()),
+    mergePatch: async (...args) => {
+      patches += 1;
+      return await client.mergePatch(...args);
+    },
+  };
+  const clock = new VirtualClock();
+  scheduler = new Scheduler(api, { clock });
+  scheduler.start();
+  const rests = async (): Promise<boolean | undefined> => {
+    await clock.advance(1000);
+    return scheduler?.idle();
+  };
+  await until("both are told", () => patches === 2);
+  for (let index = 0; index < 10; index += 1) {
+    await createKnownNode(`n${index}`);
+    await clock.advance(500);
+  }
+  assert.ok(patches < 16, `${patches} tellings of two pods in five seconds`);
+  await until("all is told", rests);
+  for (let index = 10; index < 20; index += 1) {
+    await createKnownNode(`n${index}`);
+    await until("it is told", rests);
+  }
+  for (const name of pods) {
+    const pod = await client.get<Pod>(resources.pods, { name });
+    const message = scheduled(pod)?.message ?? "";
+    assert.match(message, /^0\/21 nodes are available: 21 Insufficient/);
+    const events = await eventsOf(name);
+    assert.equal(events.length, 11);
+    assert.ok(events.includes(`Warning FailedScheduling: (combined from similar events): ${message}`));
+  }
+});
+
 test("a scheduler that starts anew tells nothing twice", async () => {
   await createNode("a", 0);
   await createPod("p", 1);

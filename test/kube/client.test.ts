@@ -232,7 +232,7 @@ test("reads a service account's token again after a minute", async () => {
   assert.equal(await token(), "second");
 });
 
-test("the same event is counted up, another is written anew", async () => {
+test("the same event is counted up, another is written anew, and what is combined is one", async () => {
   const stored = new Map<string, KubeEvent>();
   const put = (object: KubeObject): void => void stored.set(object.metadata.name, object as KubeEvent);
   const api: EventApi = {
@@ -253,11 +253,14 @@ test("the same event is counted up, another is written anew", async () => {
   await clock.advance(5000);
   await recordEvent(api, { ...input, message: "no room" }, clock);
   await recordEvent(api, { ...input, message: "no room at all" }, clock);
+  for (const message of ["no room here", "no room there"])
+    await recordEvent(api, { ...input, message, combined: true }, clock);
   assert.deepEqual(
-    [...stored.values()].map((event) => [event.count, event.lastTimestamp]),
+    [...stored.values()].map(({ count, lastTimestamp, message }) => [count, lastTimestamp, message]),
     [
-      [2, "2026-01-02T03:04:10Z"],
-      [1, "2026-01-02T03:04:10Z"],
+      [2, "2026-01-02T03:04:10Z", "no room"],
+      [1, "2026-01-02T03:04:10Z", "no room at all"],
+      [2, "2026-01-02T03:04:10Z", "(combined from similar events): no room there"],
     ],
   );
 });

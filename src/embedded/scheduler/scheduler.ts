@@ -14,18 +14,16 @@ import {
   type Node,
   type Pod,
   ResourceCache,
-  recordEvent,
   resources,
 } from "../../kube/index.ts";
-import { bindPod, isBoundAfterAll } from "./binding.ts";
+import { isBoundAfterAll } from "./binding.ts";
 import { type DisruptionBudget, disruptionBudgets } from "./budgets.ts";
 import { ClusterState } from "./cluster-state.ts";
-import { evictVictim } from "./eviction.ts";
-import { HeldBack } from "./held-back.ts";
+import { DecisionWriter } from "./decision-writer.ts";
 import { isPlaced, nodeChanged, podChanged } from "./helpful-change.ts";
 import { type Decision, decide } from "./pass.ts";
-import { defaultSchedulerName, isWaiting, uidOf } from "./pod-facts.ts";
-import { tellingOf, tellingPatch } from "./told.ts";
+import { Pauses } from "./pauses.ts";
+import { isWaiting, uidOf } from "./pod-facts.ts";
 
 export interface SchedulerOptions {
   readonly clock?: Clock;
@@ -57,7 +55,15 @@ export class Scheduler {
   readonly #assumed = new Map<string, string>();
   /** What was last told of each waiting pod; by pod UID. */
   readonly #told = new Map<string, string>();
-  readonly #heldBack: HeldBack;
+  readonly #writer: DecisionWriter;
+  /** Pods of which the API refused what was decided. */
+  readonly #refused: Pauses;
+  /** Pods that have been told why they wait. */
+  readonly #tellings: Pauses;
+  /** Of how many pods there is something else to tell by now, but not yet. */
+  #deferred = 0;
+  /** When a pass is due because a pause ends, whatever changes before. */
+  #nextPassMs = Number.POSITIVE_INFINITY;
   #running: Promise<unknown> | undefined;
   #changed = true;
   #passing = false;
@@ -71,7 +77,9 @@ export class Scheduler {
     this.#log = log;
     this.#random = random;
     this.#backOff = new BackOff(random);
-    this.#heldBack = new HeldBack(random);
+    this.#writer = new DecisionWriter({ api, clock, log, signal: this.#abort.signal });
+    this.#refused = new Pauses(random);
+    this.#tellings = new Pauses(random);
     const settings = { clock, log, random };
     this.#nodes = caches?.nodes ?? new ResourceCache<Node>(api, resources.nodes, settings);
     this.#pods = caches?.pods ?? new ResourceCache<Pod>(api, resources.pods, settings);
@@ -103,7 +111,7 @@ export class Scheduler {
    * seen. It knows what the watches have brought: just after a write it may not have heard of it yet.
    */
   idle(): boolean {
-    const isWritten = this.#assumed.size === 0 && this.#heldBack.size === 0;
+    const isWritten = this.#assumed.size === 0 && this.#refused.size === 0 && this.#deferred === 0;
     return this.#synced && !this.#changed && !this.#passing && isWritten && !this.#state.awaitsLeaving;
   }
 
@@ -128,10 +136,10 @@ export class Scheduler {
     }
   }
 
-  /** Until something has changed, or a pod is to be tried again. */
+  /** Until something has changed, or a pause ends. */
   async #waitForNews(signal: AbortSignal): Promise<void> {
-    const waitMs = this.#heldBack.untilNextMs(this.#clock.now());
-    if (waitMs === undefined) return await this.#wake.promise;
+    if (this.#nextPassMs === Number.POSITIVE_INFINITY) return await this.#wake.promise;
+    const waitMs = Math.max(0, this.#nextPassMs - this.#clock.now());
     const over = new AbortController();
     try {
       await Promise.race([this.#wake.promise, this.#clock.sleep(waitMs, AbortSignal.any([signal, over.signal]))]);
@@ -146,11 +154,18 @@ export class Scheduler {
     // What is decided counts in the state before the first is written, so that whatever interrupts the writing, no share
     // is given twice.
     const nowMs = this.#clock.now();
-    const decisions = decide(this.#state, this.#budgets.items(), (uid) => this.#heldBack.has(uid, nowMs));
+    this.#nextPassMs = Number.POSITIVE_INFINITY;
+    const decisions = decide(this.#state, this.#budgets.items(), (uid) => this.#isPaused(this.#refused, uid, nowMs));
     for (const one of decisions) if (one.kind === "bind") this.#assumed.set(uidOf(one.pod), one.node);
-    const pending = decisions.filter((one) => one.kind === "bind" || this.#told.get(uidOf(one.pod)) !== keyOf(one));
+    const news = decisions.filter((one) => one.kind === "bind" || this.#told.get(uidOf(one.pod)) !== keyOf(one));
+    // Reasons change with every pod that comes or goes, and thousands may wait.
+    const due = news.filter((one) => {
+      const mayWait = one.kind === "wait" && one.victims.length === 0;
+      return !(mayWait && this.#isPaused(this.#tellings, uidOf(one.pod), nowMs));
+    });
+    this.#deferred = news.length - due.length;
     let failed = false;
-    const work = pending.values();
+    const work = due.values();
     const worker = async (): Promise<void> => {
       for (const decision of work) if (!(await this.#carryOut(decision))) failed = true;
     };
@@ -158,14 +173,25 @@ export class Scheduler {
     return failed;
   }
 
+  /** Whether the pod is to be left alone now; if so, a pass is due when that ends. */
+  #isPaused(pauses: Pauses, uid: string, nowMs: number): boolean {
+    const endMs = pauses.endMs(uid);
+    if (endMs <= nowMs) return false;
+    this.#nextPassMs = Math.min(this.#nextPassMs, endMs);
+    return true;
+  }
+
   /** Returns whether the API answered, and with that what becomes of the pod is settled for now. */
   async #carryOut(decision: Decision): Promise<boolean> {
     const { pod } = decision;
     const { namespace, name } = pod.metadata;
     try {
-      if (decision.kind === "bind") await this.#bind(pod, decision.node);
-      else await this.#tellWaiting(decision);
-      this.#heldBack.forget(uidOf(pod));
+      if (decision.kind !== "bind") await this.#tellWaiting(decision);
+      else {
+        await this.#writer.bind(pod, decision.node);
+        this.#told.delete(uidOf(pod));
+      }
+      this.#refused.forget(uidOf(pod));
       return true;
     } catch (error) {
       const check = { api: this.#api, clock: this.#clock, random: this.#random, signal: this.#abort.signal };
@@ -180,57 +206,33 @@ export class Scheduler {
       this.#log.warn({ pod: `${namespace}/${name}`, error: errorText(error) }, "scheduling failed");
       if (!(error instanceof KubeError) || error.status === 0) return false;
       // It may have gone, or got its node, meanwhile.
-      const stillWaits = this.#state.isWaiting(uidOf(pod));
-      if (stillWaits) this.#heldBack.add(uidOf(pod), this.#clock.now(), error.retryAfterMs);
+      if (this.#state.isWaiting(uidOf(pod))) {
+        const endMs = this.#refused.begin(uidOf(pod), this.#clock.now(), error.retryAfterMs);
+        this.#nextPassMs = Math.min(this.#nextPassMs, endMs);
+      } else this.#tellings.forget(uidOf(pod));
       return true;
     }
   }
 
-  async #bind(pod: Pod, node: string): Promise<void> {
-    const { name, namespace = "" } = pod.metadata;
-    await bindPod(this.#api, pod, node);
-    this.#told.delete(uidOf(pod));
-    await this.#record(pod, "Normal", "Scheduled", `Successfully assigned ${namespace}/${name} to ${node}`);
-  }
-
   async #tellWaiting(decision: Exclude<Decision, { kind: "bind" }>): Promise<void> {
-    const { pod } = decision;
-    this.#told.set(uidOf(pod), keyOf(decision));
+    const uid = uidOf(decision.pod);
+    this.#told.set(uid, keyOf(decision));
     if (decision.kind === "wait") await this.#evict(decision);
-    const telling = tellingOf(decision);
-    const patch = tellingPatch(pod, telling, this.#now());
-    if (patch === undefined) return;
-    await this.#api.mergePatch(resources.pods, pod.metadata, patch, { subresource: "status" });
-    // Who put gates on a pod knows that it waits, and kube-scheduler does not look at it.
-    if (decision.kind === "wait") await this.#record(pod, "Warning", "FailedScheduling", telling.message);
+    const isWritten = await this.#writer.tell(decision, this.#tellings.count(uid));
+    // It may have gone meanwhile, and nobody would forget it.
+    if (!this.#state.isWaiting(uid)) this.#told.delete(uid);
+    else if (isWritten) this.#tellings.begin(uid, this.#clock.now());
   }
 
   /** Asks the victims to go. Those that could not be asked count as staying, so that the next pass decides anew. */
-  async #evict({ pod, nominatedNode, victims }: Extract<Decision, { kind: "wait" }>): Promise<void> {
-    const message = `Preempted by pod ${uidOf(pod)} on node ${nominatedNode ?? ""}`;
+  async #evict({ pod, nominatedNode = "", victims }: Extract<Decision, { kind: "wait" }>): Promise<void> {
     for (const [index, victim] of victims.entries()) {
       try {
-        const gone = await evictVictim(this.#api, { victim, preemptor: pod, now: this.#now() });
-        if (gone) await this.#record(victim, "Normal", "Preempted", message);
+        await this.#writer.evict(victim, pod, nominatedNode);
       } catch (error) {
         for (const one of victims.slice(index)) this.#state.markLeaving(uidOf(one), "stays");
         throw error;
       }
-    }
-  }
-
-  #now(): string {
-    return new Date(this.#clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
-  }
-
-  /** A lost event must not undo what it tells of, so failure is only logged. */
-  async #record(pod: Pod, type: "Normal" | "Warning", reason: string, message: string): Promise<void> {
-    const event = { object: pod, type, reason, message, component: defaultSchedulerName };
-    try {
-      await recordEvent(this.#api, event, this.#clock);
-    } catch (error) {
-      if (this.#abort.signal.aborted) return;
-      this.#log.warn({ pod: pod.metadata.name, reason, error: errorText(error) }, "event not recorded");
     }
   }
 
@@ -246,7 +248,7 @@ export class Scheduler {
     this.#count(change);
     const arrival = this.#assumed.get(uidOf(object)) === object.spec.nodeName ? "expected" : "news";
     if (isPlaced(object) || change.type === "deleted") this.#forget(object);
-    else if (!isWaiting(object)) this.#heldBack.forget(uidOf(object));
+    else if (!isWaiting(object)) this.#refused.forget(uidOf(object));
     if (change.type === "modified") {
       const { previous } = change;
       // A pod that has come back under its name is another one.
@@ -274,7 +276,8 @@ export class Scheduler {
   #forget(pod: Pod): void {
     this.#assumed.delete(uidOf(pod));
     this.#told.delete(uidOf(pod));
-    this.#heldBack.forget(uidOf(pod));
+    this.#refused.forget(uidOf(pod));
+    this.#tellings.forget(uidOf(pod));
   }
 
   #ring(): void {
