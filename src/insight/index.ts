@@ -1,6 +1,6 @@
 /** Findings, reports and explanations made from what the API and the nodes' agents tell. */
 export { distinctFindings } from "./distinct-findings.ts";
-export { EXPOSITION_TYPE, expositionText, type Metric, type MetricSample } from "./exposition.ts";
+export { EXPOSITION_TYPE, expositionText, type Metric } from "./exposition.ts";
 export {
   type FeatureLabels,
   type FeatureLabelsRequest,
@@ -8,20 +8,18 @@ export {
   featureLabels,
   TIMESTAMP_LABEL,
 } from "./feature-labels/feature-labels.ts";
-export { FEATURE_LABELS_ANNOTATION, type FeatureLabelPatch, featureLabelPatch } from "./feature-labels/label-patch.ts";
+export { FEATURE_LABELS_ANNOTATION, featureLabelPatch } from "./feature-labels/label-patch.ts";
 export { podFindings } from "./pod-findings.ts";
-export { badEnds, type PodMessage, podMessage } from "./pod-state.ts";
+export { podMessage } from "./pod-state.ts";
 export {
   buildReport,
-  holdersById,
   podName,
   type Report,
   type ReportGpu,
-  type ReportInput,
   type ReportInstance,
   type ReportNode,
   type ReportPod,
   type ReportShare,
 } from "./report.ts";
 export type { MigConfigState, NodeSnapshot } from "./snapshot.ts";
-export { type Workload, workloadFindings } from "./workload-findings.ts";
+export type { Workload } from "./workload-findings.ts";

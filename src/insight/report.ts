@@ -198,7 +198,7 @@ function lastingContainers({ spec }: Pod): Pod["spec"]["containers"] {
 }
 
 /** Device id to `namespace/name` of the pod that holds it. */
-export function holdersById(allocations: readonly Allocation[]): ReadonlyMap<string, string> {
+function holdersById(allocations: readonly Allocation[]): ReadonlyMap<string, string> {
   return new Map(allocations.flatMap((one) => one.deviceIds.map((id) => [id, `${one.namespace}/${one.pod}`] as const)));
 }
 

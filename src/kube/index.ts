@@ -1,13 +1,13 @@
 /** The Kubernetes API: client, caches that follow collections, events, and the notations of quantities and selectors. */
-export { BackOff, type BackOffSettings, defaultBackOff } from "./back-off.ts";
+export { BackOff, defaultBackOff } from "./back-off.ts";
 export { type CacheApi, type CacheChange, type CacheOptions, ResourceCache } from "./cache.ts";
 export { KubeClient } from "./client.ts";
-export type { KubeConnection, TokenSource } from "./connection.ts";
-export { hasStatus, KubeError, type KubeErrorDetails } from "./error.ts";
+export type { KubeConnection } from "./connection.ts";
+export { hasStatus, KubeError } from "./error.ts";
 export { type EventApi, type EventInput, recordEvent } from "./event.ts";
 export { evictPod } from "./eviction.ts";
-export { type InClusterOptions, inClusterConnection } from "./in-cluster.ts";
-export { connectionFromKubeconfig, type KubeconfigOptions } from "./kubeconfig.ts";
+export { inClusterConnection } from "./in-cluster.ts";
+export { connectionFromKubeconfig } from "./kubeconfig.ts";
 export { labelSelectorMatches, parseLabelSelector, selectorText } from "./label-selector.ts";
 export {
   matchesNodeAffinity,
@@ -21,7 +21,7 @@ export {
 export { hasEnded } from "./pod-phase.ts";
 export { amountsOf, isSidecar, podRequests, type ResourceAmounts } from "./pod-requests.ts";
 export { formatQuantity, parseQuantity } from "./quantity.ts";
-export { apiVersionOf, collectionPath, objectPath, resources } from "./resources.ts";
+export { apiVersionOf, collectionPath, resources } from "./resources.ts";
 export { matchesLabels, parseSelector, type Requirement, type Selector } from "./selector.ts";
 export type {
   Binding,

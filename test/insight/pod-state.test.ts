@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { badEnds, podMessage } from "../../src/insight/index.ts";
+import { badEnds, podMessage } from "../../src/insight/pod-state.ts";
 import type { ContainerState, ContainerStatus, PodStatus } from "../../src/kube/index.ts";
 import { ended, podOf, unscheduled } from "./support/cluster.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findingLine } from "../../src/base/index.ts";
-import { type Workload, workloadFindings } from "../../src/insight/index.ts";
+import { type Workload, workloadFindings } from "../../src/insight/workload-findings.ts";
 import type { Condition } from "../../src/kube/index.ts";
 
 function workload(kind: string, conditions: readonly Condition[], isOwned = false): Workload {
