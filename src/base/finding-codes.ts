@@ -526,7 +526,7 @@ export const findingCodes = {
   },
   "setting-without-effect": {
     severity: "warning",
-    meaning: "An option or variable of NVIDIA's daemons is accepted and does nothing here.",
+    meaning: "An option, variable or field of NVIDIA's daemons is accepted and does nothing here.",
   },
   "second-device-plugin": {
     severity: "error",

@@ -6,6 +6,7 @@ import type { Outcome, Place } from "../base/index.ts";
 import { migStrategies } from "./device-plugin-flags.ts";
 import {
   type FieldReader,
+  fieldName,
   fieldReader,
   isObject,
   type JsonObject,
@@ -74,6 +75,7 @@ export function readClusterPolicy(
   const reader = fieldReader({ kind: "config", name: `ClusterPolicy ${name}` }, places);
   const spec = section(reader, ["spec"], { value: object["spec"], known: [...requiredSections, ...optionalSections] });
   reportMissingSections(reader, spec);
+  reportWithoutEffect(reader, spec);
   const policy: ClusterPolicyConfig = {
     name,
     migStrategy: readMigStrategy(reader, spec["mig"]),
@@ -127,6 +129,34 @@ function reportMissingSections(reader: FieldReader, spec: JsonObject): void {
   const message = `spec has no ${missing.join(", ")}, which the CRD requires`;
   const remedy = `add ${missing.map((name) => `${name}: {}`).join(", ")} before applying it to a cluster`;
   reader.report("cluster-policy-incomplete", reader.placeOf(["spec"]), message, remedy);
+}
+
+/** What tells NVIDIA's containers to do something that no agent does in their place. */
+function reportWithoutEffect(reader: FieldReader, spec: JsonObject): void {
+  const report = (path: FieldPath, why: string): void => {
+    const message = `${fieldName(path)} has no effect: ${why}`;
+    reader.report("setting-without-effect", reader.placeOf(path), message, `leave out ${fieldName(path)}`);
+  };
+  for (const name of ["devicePlugin", "gfd", "migManager"]) {
+    const { enabled, args } = objectAt(spec, name);
+    if (enabled !== false && Array.isArray(args) && args.length > 0)
+      report(["spec", name, "args"], "Tranche runs no such container");
+  }
+  const { enabled, env, gpuClientsConfig } = objectAt(spec, "migManager");
+  if (enabled === false) return;
+  for (const [index, item] of (Array.isArray(env) ? env : []).entries()) {
+    const { name, value } = isObject(item) ? item : {};
+    if ((value ?? "") === "" || value === "false") continue;
+    report(["spec", "migManager", "env", index], `the MIG manager that reads ${name} does not run`);
+  }
+  if (isObject(gpuClientsConfig) && (gpuClientsConfig["name"] ?? "") !== "") {
+    report(["spec", "migManager", "gpuClientsConfig"], "no host service is stopped; what one holds is not cut");
+  }
+}
+
+function objectAt(spec: JsonObject, name: string): JsonObject {
+  const value = spec[name];
+  return isObject(value) ? value : {};
 }
 
 function readMigStrategy(reader: FieldReader, value: unknown): MigStrategy | undefined {

@@ -4,7 +4,7 @@
  * NVIDIA checks the values of enumerations only when the plugin starts, after environment variables are merged;
  * here a value that no merge could make right is a mistake of the file.
  */
-import { type FieldReader, orList, readBoolean, readString } from "./field-reader.ts";
+import { type FieldReader, fieldName, orList, readBoolean, readString } from "./field-reader.ts";
 import { parseGoDuration } from "./go-duration.ts";
 import type { FieldPath } from "./places.ts";
 import { type Field, structFields } from "./struct-fields.ts";
@@ -113,9 +113,13 @@ function readPluginFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>
   };
 }
 
-/** `oneshot` and `sleepInterval` are only checked: labels follow what they tell of, at once and for ever. */
+/** Labels follow what they tell of, at once and for ever, so `sleepInterval` is only checked and `oneshot` told of. */
 function readGfdFlags(reader: FieldReader, fields: ReadonlyMap<string, Field>): Possible<FeatureFlags> {
-  read(reader, fields.get("oneshot"), readBoolean);
+  const oneshot = fields.get("oneshot");
+  if (oneshot !== undefined && read(reader, oneshot, readBoolean) === true) {
+    const message = `${fieldName(oneshot.path)} has no effect: labels follow what they tell of`;
+    reader.report("setting-without-effect", reader.placeOf(oneshot.path), message, "remove it");
+  }
   const interval = fields.get("sleepInterval");
   if (interval !== undefined) checkDuration(reader, interval);
   return {

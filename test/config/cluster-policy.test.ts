@@ -120,6 +120,29 @@ describe("ClusterPolicy", () => {
   ];
   for (const [name, sections, want] of refused) test(name, () => assert.deepEqual(errors(policy(sections)), [want]));
 
+  test("what only NVIDIA's containers would do is told to have no effect", () => {
+    const sections =
+      'migManager: {env: [{name: WITH_REBOOT, value: "true"}, {name: A, value: "false"}], gpuClientsConfig: {name: x}}, devicePlugin: {args: [--x]}';
+    const outcome = policy(sections);
+    assert.ok(outcome.ok);
+    assert.deepEqual(
+      outcome.findings.map((one) => [one.code, one.message]),
+      [
+        ["setting-without-effect", "spec.devicePlugin.args has no effect: Tranche runs no such container"],
+        [
+          "setting-without-effect",
+          "spec.migManager.env[0] has no effect: the MIG manager that reads WITH_REBOOT does not run",
+        ],
+        [
+          "setting-without-effect",
+          "spec.migManager.gpuClientsConfig has no effect: no host service is stopped; what one holds is not cut",
+        ],
+      ],
+    );
+    const off = "migManager: {enabled: false, env: [{name: A, value: b}], args: [c]}, devicePlugin: {args: []}";
+    assert.deepEqual(policy(off).findings, []);
+  });
+
   test("unknown keys have no effect and are reported with the closest known", () => {
     const outcome = policy("migmanager: {}, mig: {stategy: mixed}, devicePlugin: {}");
     assert.deepEqual(

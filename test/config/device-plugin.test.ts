@@ -211,6 +211,7 @@ describe("what NVIDIA ignores in silence is a warning", () => {
       "2:3 mps-hides-time-slicing",
     ],
     ["bare number as duration", "flags: {gfd: {sleepInterval: 60}}\n", "1:30 duration-in-nanoseconds"],
+    ["labels once", "flags: {gfd: {oneshot: true}}\n", "1:24 setting-without-effect"],
     ["empty list of strategies", "flags: {plugin: {deviceListStrategy: []}}\n", "1:38 device-list-strategy-empty"],
     ["a second document", "version: v1\n---\nflags: {}\n", "3:1 ignored-document"],
     ["the same key twice", "version: v1\nversion: v1\n", "2:1 duplicate-key"],
@@ -289,7 +290,7 @@ describe("values", () => {
     nvidiaCTKPath: /ctk
     containerDriverRoot: /root
     sharedDevicesAllocationPolicy: packed
-  gfd: {oneshot: true, noTimestamp: true, sleepInterval: 1m30s, outputFile: /a, machineTypeFile: /b}
+  gfd: {oneshot: false, noTimestamp: true, sleepInterval: 1m30s, outputFile: /a, machineTypeFile: /b}
 `;
     const outcome = parse(text);
     assert.deepEqual(outcome.findings, []);
