@@ -132,6 +132,22 @@ for (const { name, files, what } of foreign) {
     }));
 }
 
+test("who reads the kubeconfig while it is written anew gets the old one or the new one", () =>
+  withDirectory(async (path) => {
+    const dir = await opened(path);
+    const texts = ["a", "b"].map((one) => one.repeat(100_000));
+    const kubeconfig = await dir.writeKubeconfig("a".repeat(100_000));
+    assert.equal(((await stat(kubeconfig)).mode & 0o777).toString(8), "600");
+    let isWriting = true;
+    const reading = (async () => {
+      while (isWriting) assert.ok(texts.includes(await readFile(kubeconfig, "utf8")), "it is whole");
+    })();
+    for (let round = 0; round < 20; round += 1) await dir.writeKubeconfig(texts[round % 2] ?? "");
+    isWriting = false;
+    await reading;
+    await dir.release();
+  }));
+
 test("a path below a regular file cannot be made", () =>
   withDirectory(async (parent) => {
     const file = join(parent, "file");

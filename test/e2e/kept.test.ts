@@ -292,6 +292,15 @@ test("a machine whose file is damaged is told, with what to do", async (t) => {
   assert.equal(again.code, 0, again.run.progress);
 });
 
+test("a directory that cannot be read is given up again", async (t) => {
+  const stateDir = await stateDirOf(t);
+  await runUp(["--node", "a=T4", "--state-dir", stateDir]);
+  await rm(join(stateDir, "nodes"), { recursive: true });
+  await writeFile(join(stateDir, "nodes"), "");
+  await assert.rejects(runUp(["--state-dir", stateDir]), /state-dir-unusable: .*\n.*ENOTDIR/);
+  assert.ok(!(await readdir(stateDir)).includes("lock"));
+});
+
 test("a server's file that is damaged is told, with what to do", async (t) => {
   const stateDir = await stateDirOf(t);
   await runUp(["--node", "a=T4", "--state-dir", stateDir]);

@@ -13,10 +13,11 @@
  * must never touch a directory that happens to have the same names in it.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { errorText, type Finding, finding, isErrno, type Outcome } from "../../base/index.ts";
+import { writeWhole } from "../node/atomic-file.ts";
 import { CONTROL_SOCKET } from "./control-protocol.ts";
 import { type Kept, type KeptPaths, readEarlierRun } from "./kept.ts";
 import { takeLock } from "./lock-file.ts";
@@ -59,13 +60,22 @@ export async function openStateDir(path: string | undefined): Promise<Outcome<St
     const taken = await take(directory);
     if (taken !== undefined) return refused(wanted, `${wanted} ${taken.message}`, taken.remedy);
     if (path === undefined) return { ok: true, value: stateDirAt(directory, undefined), findings: [] };
-    const kept = await readEarlierRun(pathsIn(directory));
-    if (kept.ok) return { ok: true, value: stateDirAt(directory, kept.value), findings: kept.findings };
-    await rm(join(directory, LOCK));
-    return kept;
+    const kept = await keptIn(directory);
+    return kept.ok ? { ok: true, value: stateDirAt(directory, kept.value), findings: kept.findings } : kept;
   } catch (error) {
     const message = `cannot use ${wanted}: ${errorText(error)}`;
     return refused(wanted, message, "choose a directory you may write with --state-dir");
+  }
+}
+
+/** What an earlier run left; where that cannot be read, the lock is given up again. */
+async function keptIn(directory: string): Promise<Outcome<Kept>> {
+  let kept: Outcome<Kept> | undefined;
+  try {
+    kept = await readEarlierRun(pathsIn(directory));
+    return kept;
+  } finally {
+    if (kept?.ok !== true) await rm(join(directory, LOCK));
   }
 }
 
@@ -123,8 +133,8 @@ function stateDirAt(path: string, kept: Kept | undefined): StateDir {
     kept,
     nodeRoot: (ordinal) => join(path, NODES, String(ordinal)),
     writeKubeconfig: async (text) => {
-      await rm(kubeconfig, { force: true });
-      await writeFile(kubeconfig, text, { mode: 0o600 });
+      // Whole, since kubectl may read it while a cluster comes back.
+      await writeWhole(kubeconfig, text);
       return kubeconfig;
     },
     keep: () => {
