@@ -10,7 +10,6 @@ export {
 } from "./feature-labels/feature-labels.ts";
 export { FEATURE_LABELS_ANNOTATION, featureLabelPatch } from "./feature-labels/label-patch.ts";
 export { podFindings } from "./pod-findings.ts";
-export { podMessage } from "./pod-state.ts";
 export {
   buildReport,
   podName,

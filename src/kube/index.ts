@@ -21,7 +21,7 @@ export {
 export { hasEnded } from "./pod-phase.ts";
 export { amountsOf, isSidecar, podRequests, type ResourceAmounts } from "./pod-requests.ts";
 export { formatQuantity, parseQuantity } from "./quantity.ts";
-export { apiVersionOf, collectionPath, resources } from "./resources.ts";
+export { apiVersionOf, resources } from "./resources.ts";
 export { matchesLabels, parseSelector, type Requirement, type Selector } from "./selector.ts";
 export type {
   Binding,
