@@ -11,6 +11,17 @@ import type { NodeSnapshot } from "./snapshot.ts";
 const GPU_RESOURCE_PREFIX = "nvidia.com/";
 /** How CUDA's own text begins, as the workload prints it when an allocation exceeds what is left. */
 const OUT_OF_MEMORY = "CUDA out of memory";
+/**
+ * Reasons of the kubelet's admission beside `OutOf<resource>` (kubernetes, pkg/kubelet/lifecycle/predicate.go, and
+ * cm/topologymanager).
+ */
+const refusals: ReadonlySet<string> = new Set([
+  "UnexpectedAdmissionError",
+  "NodeAffinity",
+  "NodePorts",
+  "TaintToleration",
+  "TopologyAffinityError",
+]);
 /** How many pods or nodes a message names. */
 const shownNames = 4;
 
@@ -95,8 +106,8 @@ function withoutPreemption(message: string): string {
 
 function refused(pod: Pod, subject: Subject): readonly Finding[] {
   const { reason, message } = podMessage(pod);
-  if (pod.status?.phase !== "Failed" || (reason !== "UnexpectedAdmissionError" && !reason.startsWith("OutOf")))
-    return [];
+  const isRefusal = refusals.has(reason) || reason.startsWith("OutOf");
+  if (pod.status?.phase !== "Failed" || !isRefusal) return [];
   const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller === true);
   return [
     finding("pod-refused", subject, `node ${pod.spec.nodeName ?? ""} refused it: ${message}`, {

@@ -214,6 +214,19 @@ test("the logs of the run that failed are shown, not those of the one that goes 
   assert.equal(onlyFinding(again, fullT4).remedy, "see kubectl logs -n ml p -c main --previous");
 });
 
+for (const reason of ["NodeAffinity", "TopologyAffinityError"]) {
+  test(`a pod that the kubelet refused for ${reason} is told so`, () => {
+    const status: PodStatus = { phase: "Failed", reason, message: "does not fit" };
+    const found = onlyFinding(podOf("ml/p", { node: "n", wants: { gpu: 1 }, status }), fullT4);
+    assert.deepEqual([found.code, found.message], ["pod-refused", "node n refused it: does not fit"]);
+  });
+}
+
+test("a pod that was evicted was not refused", () => {
+  const status: PodStatus = { phase: "Failed", reason: "Evicted", message: "The node was low on resource" };
+  assert.deepEqual(podFindings([podOf("ml/p", { node: "n", status })], [], []), []);
+});
+
 test("a refused pod of a controller is not to be made again by hand", () => {
   const status: PodStatus = { phase: "Failed", reason: "UnexpectedAdmissionError", message: "Allocate failed" };
   const pod = podOf("ml/p", { node: "n", wants: { gpu: 1 }, status });
