@@ -34,12 +34,13 @@ const bareConfigKey = "config.yaml";
 export function readManifests(files: readonly FileText[]): Outcome<readonly Manifest[]> {
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
-  for (const { file, text } of files) {
-    const read = readDocuments(text, file, placesIn(file));
-    findings.push(...read.findings);
-    for (const document of read.documents) {
+  const reads = files.map(({ file, text }) => ({ file, ...readDocuments(text, file, placesIn(file)) }));
+  const taken = new Set(reads.flatMap((read) => read.documents.flatMap(({ value }) => configMapsOf(value))));
+  for (const { file, documents, findings: ofText } of reads) {
+    findings.push(...ofText);
+    for (const document of documents) {
       if (document.value === null) continue;
-      const one = readDocument(document, file);
+      const one = readDocument(document, file, taken);
       findings.push(...one.findings);
       manifests.push(...one.manifests);
     }
@@ -59,19 +60,33 @@ export function embeddedFile(manifest: Manifest, key: string): EmbeddedFile | un
   };
 }
 
+/** Names of the ConfigMaps of a document. */
+function configMapsOf(value: unknown): readonly string[] {
+  if (!isObject(value)) return [];
+  const { kind, items, metadata } = value;
+  if (Array.isArray(items)) return items.flatMap(configMapsOf);
+  const name = kind === "ConfigMap" && isObject(metadata) ? metadata["name"] : undefined;
+  return typeof name === "string" ? [name] : [];
+}
+
 interface DocumentRead {
   readonly manifests: readonly Manifest[];
   readonly findings: readonly Finding[];
 }
 
-function readDocument(document: TextDocument, file: string): DocumentRead {
+/** `taken` are the names that a bare configuration may not have for its ConfigMap; its own is added. */
+function readDocument(document: TextDocument, file: string, taken: Set<string>): DocumentRead {
   const { value } = document;
   if (!isObject(value)) {
     return refused(file, { place: document.placeOf([]), what: `expected an object, found ${jsonType(value)}` });
   }
   if (!Object.hasOwn(value, "kind") && !Object.hasOwn(value, "apiVersion")) {
     const kind = recognise(value);
-    if (kind === "mig-parted" || kind === "device-plugin") return wrapBareConfig(document, file, kind);
+    if (kind === "mig-parted" || kind === "device-plugin") {
+      const name = freeName(configMapName(file), taken);
+      taken.add(name);
+      return wrapBareConfig(document, file, { kind, name });
+    }
   }
   return readObjectAt(document, file, { object: value, path: [] });
 }
@@ -188,8 +203,11 @@ function problemFinding(file: string, problem: Omit<Problem, "path"> & { readonl
   return finding(code, { kind: "file", name: file }, what, { place, remedy });
 }
 
-function wrapBareConfig(document: TextDocument, file: string, kind: "mig-parted" | "device-plugin"): DocumentRead {
-  const name = configMapName(file);
+function wrapBareConfig(
+  document: TextDocument,
+  file: string,
+  { kind, name }: { readonly kind: "mig-parted" | "device-plugin"; readonly name: string },
+): DocumentRead {
   const object = {
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -215,6 +233,13 @@ function wrapBareConfig(document: TextDocument, file: string, kind: "mig-parted"
     manifests: [wrapped],
     findings: [finding("bare-config-wrapped", { kind: "file", name: file }, what, { place, remedy })],
   };
+}
+
+/** The name, or with a number behind it the first that is not taken: files in two directories can be called alike. */
+function freeName(name: string, taken: ReadonlySet<string>): string {
+  let free = name;
+  for (let number = 2; taken.has(free); number += 1) free = `${name}-${number}`;
+  return free;
 }
 
 /** The file's name without folder and extension, made a valid object name. */

@@ -252,6 +252,21 @@ describe("bare configuration files", () => {
     assert.deepEqual(marks(parseMigParted(inner.text, inner.file, inner.placeAt).findings), ["4:47 bad-value"]);
   });
 
+  test("files that are called alike have ConfigMaps of their own, and nobody else's", () => {
+    const mig = "version: v1\nmig-configs: {x: [{devices: all, mig-enabled: false}]}\n";
+    const declared = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-2}\n";
+    const files = [
+      { file: "mig/config.yaml", text: mig },
+      { file: "plugin/config.yaml", text: `sharing: {}\n---\n${declared}` },
+    ];
+    const names = valueFrom(readManifests(files)).map(({ name, object }) => [name, object["data"]]);
+    assert.deepEqual(names, [
+      ["config", { "config.yaml": mig }],
+      ["config-3", { "config.yaml": "sharing: {}\n" }],
+      ["config-2", undefined],
+    ]);
+  });
+
   test("files of other programs are not taken for one", () => {
     assert.equal(recogniseText('version: "3"\nservices: {}\n'), "other");
     assert.deepEqual(errors(read('version: "3"\nservices: {}\n')).length, 3);
