@@ -189,7 +189,9 @@ export class AgentWorld {
   async #raise(xid: number, index: number, instance: number | undefined): Promise<void> {
     const gpu = this.#model.gpu(index);
     if (this.#agent === undefined || !this.#gpus.isLoaded || this.#model.lost.has(gpu.uuid)) return;
-    const part = instance === undefined ? undefined : gpu.instances[instance]?.computeInstances[0];
+    // A slice of a GPU that is being changed may be gone before its error comes, which is then one of the whole GPU.
+    const isNamed = instance !== undefined && this.#changing() !== gpu.uuid;
+    const part = isNamed ? gpu.instances[instance]?.computeInstances[0] : undefined;
     const before = await this.#xids();
     // What is raised while the agent opens the library, or begins to wait anew, is missed, as it would be by anybody.
     await this.#soon(`the agent sees XID ${xid} of GPU ${index}`, async () => {
@@ -214,7 +216,7 @@ export class AgentWorld {
   async #addPod(which: number): Promise<void> {
     const free = this.#model.expected.filter(({ healthy, held }) => healthy > held.length);
     // What stands on a GPU that is being changed may be gone before the pod comes.
-    const changing = this.#config.isMet(this.#model.profiles(0)) ? undefined : this.#model.gpu(0).uuid;
+    const changing = this.#changing();
     const lasting = free.filter(({ gpuUuid }) => gpuUuid !== changing).map(({ resource }) => resource);
     const names = [...new Set(lasting)].filter((resource) => this.#model.schedulerSees(resource, changing) > 0);
     const resource = names[which % names.length];
@@ -229,6 +231,11 @@ export class AgentWorld {
     assert.ok(got !== undefined, `${name} got ${id}, which is not free and healthy`);
     assert.ok(!got.held.includes(id), `${name} got ${id}, which another pod holds`);
     this.#model.pods.set(name, { resource, id });
+  }
+
+  /** The GPU that is not yet as its config says. */
+  #changing(): string | undefined {
+    return this.#config.isMet(this.#model.profiles(0)) ? undefined : this.#model.gpu(0).uuid;
   }
 
   async #endPod(name: string): Promise<void> {
