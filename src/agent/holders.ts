@@ -142,6 +142,11 @@ export class HolderBook {
   }
 }
 
+/** Whether it is only known that some pod was given the devices. */
+export function isAdmitting({ pod }: Allocation): boolean {
+  return pod === ADMITTING;
+}
+
 function podOf({ namespace, pod }: Allocation): string {
   return `${namespace}/${pod}`;
 }

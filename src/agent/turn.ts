@@ -10,7 +10,7 @@ import { type DesiredState, desiredState, MIG_CONFIG_LABEL } from "./desired.ts"
 import type { FeatureLabeller } from "./feature-labels.ts";
 import type { NodeHealth } from "./health/node-health.ts";
 import { heldElsewhere, overHeld, takenDevices, withHeldShares } from "./held-shares.ts";
-import type { HolderBook } from "./holders.ts";
+import { type HolderBook, isAdmitting } from "./holders.ts";
 import type { AgentInputs } from "./inputs.ts";
 import { type LastGood, LastGoodMemory, type LastingText } from "./last-good.ts";
 import { LinkScores } from "./links.ts";
@@ -159,7 +159,8 @@ export class Turn {
     const labelled = await labeller.update({ node: registered, gpus, desired });
     const confirmed = await offering.confirmed(signal);
     const findings = [...desired.findings, ...change.findings, ...made.findings, ...side.findings, ...labelled];
-    findings.push(...overHeld(offered, allocations, node), ...heldElsewhere(offered, allocations, node));
+    const named = allocations.filter((one) => !isAdmitting(one));
+    findings.push(...overHeld(offered, named, node), ...heldElsewhere(offered, named, node));
     if (!confirmed) findings.push(kubeletBehind(node));
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
