@@ -19,12 +19,17 @@ function readBoolean(source: string): boolean | typeof NOT_RESOLVED {
 
 function readInteger(source: string): number | typeof NOT_RESOLVED {
   const digits = source.replaceAll("_", "");
-  return integerForm.test(digits) ? integerValue(digits) : NOT_RESOLVED;
+  return integerForm.test(digits) ? finite(integerValue(digits)) : NOT_RESOLVED;
 }
 
 function readDecimal(source: string): number | typeof NOT_RESOLVED {
   const digits = source.startsWith(".") ? source : source.replaceAll("_", "");
-  return decimalForm.test(digits) ? Number(digits) : NOT_RESOLVED;
+  return decimalForm.test(digits) ? finite(Number(digits)) : NOT_RESOLVED;
+}
+
+/** What no double can hold stays text; as a number it would become null in JSON. */
+function finite(value: number): number | typeof NOT_RESOLVED {
+  return Number.isFinite(value) ? value : NOT_RESOLVED;
 }
 
 const booleanTag = defineScalarTag("tag:yaml.org,2002:bool", {

@@ -40,6 +40,8 @@ describe("scalars resolve as in Kubernetes' reader", () => {
     { text: "4.0", want: 4 },
     { text: "1e1", want: 10 },
     { text: ".5", want: 0.5 },
+    { text: "1e400", want: "1e400" },
+    { text: "9".repeat(400), want: "9".repeat(400) },
     { text: "12:30", want: "12:30" },
     { text: "1.2.3", want: "1.2.3" },
     { text: "2001-01-01", want: "2001-01-01" },
