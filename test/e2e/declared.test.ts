@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Report } from "../../src/insight/index.ts";
-import { phases, runUp } from "../support/run-up.ts";
+import { phases, runTranche, runUp } from "../support/run-up.ts";
 import { writtenFiles } from "../support/temporary.ts";
 
 const policy = `\
@@ -121,6 +121,17 @@ test("a label that is there is obeyed, and nothing is chosen", async (t) => {
   assert.deepEqual(phases(report), { "wants-1g.10gb": "Pending", "wants-3g.40gb": "Running" });
   assert.ok(!report.findings.some((one) => one.code === "mig-config-chosen"));
   assert.ok(report.findings.some((one) => one.code === "resource-not-offered"));
+});
+
+test("a namespace is made for what lives in it, and for nothing else", async (t) => {
+  const kinds = ["v1 ConfigMap made", "v1 PersistentVolume unneeded", "example.com/v1 Unknown left-out"];
+  const manifests = kinds.map((one) => {
+    const [apiVersion, kind, namespace] = one.split(" ");
+    return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: a, namespace: ${namespace}}\n`;
+  });
+  const [file = ""] = await writtenFiles(t, { "all.yaml": manifests.join("---\n") });
+  const run = await runTranche(["up", "-f", file, "--node", "a=T4", "--once"]);
+  assert.deepEqual(run.progress.match(/namespace \S+ is not declared/g), ["namespace made is not declared"]);
 });
 
 /** Profiles of the instances whose UUIDs the pod holds. */

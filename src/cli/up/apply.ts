@@ -93,7 +93,8 @@ async function createNamespaces(api: KubeApi, manifests: readonly Manifest[]): P
   const without = new Set<string>();
   for (const manifest of manifests) {
     const { namespace } = manifest;
-    if (namespace === undefined || there.has(namespace)) continue;
+    const isIn = builtInType(manifest.apiVersion, manifest.kind)?.namespaced === true;
+    if (!isIn || namespace === undefined || there.has(namespace)) continue;
     there.add(namespace);
     try {
       await ensureObject(api, resources.namespaces, {
