@@ -22,6 +22,8 @@ export interface TerminalListener {
 }
 
 export interface Terminal {
+  /** Whether its keys are told; not where standard input comes from elsewhere, as with `-f -`. */
+  readonly hasKeys: boolean;
   /** In cells. */
   size(): { readonly columns: number; readonly rows: number };
   /** Takes the whole screen; what it returns gives it back, and may be called again. */
@@ -54,6 +56,10 @@ class StreamTerminal implements Terminal {
     this.#out = out;
     this.#in = input;
     this.#paint = paintFor(out);
+  }
+
+  get hasKeys(): boolean {
+    return this.#in.isTTY === true;
   }
 
   size(): { readonly columns: number; readonly rows: number } {
@@ -103,7 +109,7 @@ class StreamTerminal implements Terminal {
   /** Single keys need the terminal's raw mode, in which Ctrl-C is a key too. */
   #listenToKeys({ onKey }: TerminalListener): () => void {
     const input = this.#in;
-    if (!input.isTTY) return () => {};
+    if (!this.hasKeys) return () => {};
     const onKeypress = (_text: string | undefined, key: { readonly name?: string; readonly ctrl?: boolean }): void => {
       if (key.ctrl === true && key.name === "c") process.kill(process.pid, "SIGINT");
       else if (key.name !== undefined) onKey(key.name);

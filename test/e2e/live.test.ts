@@ -124,6 +124,14 @@ test("the view lives through faults and through an outage of the API server", as
   assert.equal(await session.end(), 0, session.written());
 });
 
+test("where manifests come from standard input there are no keys, and it says so", async (t) => {
+  const session = await onTerminal(t, `${program} up -f - < ${quickStart}`);
+  await shows(session, /8 of 8 pods running\. .* Ctrl-C quits$/m);
+  session.type("q");
+  session.type("\u0003");
+  assert.equal(await session.end(), 0, session.written());
+});
+
 test("a program that crashes gives the terminal back before it tells why", async (t) => {
   const source = [
     `import { processTerminal } from ${JSON.stringify(terminal)};`,

@@ -18,6 +18,7 @@ import { until } from "../../support/until.ts";
 
 /** A terminal that keeps what is drawn. */
 class PaperTerminal implements Terminal {
+  readonly hasKeys = true;
   readonly pictures: string[] = [];
   listener: TerminalListener | undefined;
   columns = 100;

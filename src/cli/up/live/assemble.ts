@@ -34,6 +34,8 @@ export interface LiveInput {
   readonly simulated: boolean;
   readonly server: string;
   readonly kubeconfigPath: string;
+  /** Whether the terminal has keys. */
+  readonly hasKeys: boolean;
   readonly view: View;
   readonly nowMs: number;
 }
@@ -79,7 +81,7 @@ export function assemble(input: LiveInput): LiveState {
     findings: findingsOf(input, podPart.items),
     log,
     nowMs,
-    focus: view.focus,
+    focus: input.hasKeys ? view.focus : undefined,
   };
 }
 

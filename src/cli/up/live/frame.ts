@@ -54,7 +54,7 @@ function headLines(
   roomy: boolean,
 ): readonly Line[] {
   const title: Line = [{ text: "tranche up  ", style: "bold" }, { text: clean(summary) }];
-  const keys = roomy ? `↑↓ ${focus}  Tab  q quits` : "q quits";
+  const keys = focus === undefined ? "Ctrl-C quits" : roomy ? `↑↓ ${focus}  Tab  q quits` : "q quits";
   const gap = width - lineWidth(title) - textWidth(keys);
   const first: Line = gap >= 2 ? [...title, { text: " ".repeat(gap) }, { text: keys, style: "dim" }] : title;
   const kubeconfig = `export KUBECONFIG=${clean(shellWord(kubeconfigPath))}`;

@@ -52,8 +52,8 @@ export interface LiveState {
   /** The newest last. */
   readonly log: readonly LogEntry[];
   readonly nowMs: number;
-  /** Which part the arrow keys move. */
-  readonly focus: "nodes" | "pods";
+  /** Which part the arrow keys move; `undefined` where there are no keys. */
+  readonly focus: "nodes" | "pods" | undefined;
 }
 
 /** Of a terminal, in cells. */

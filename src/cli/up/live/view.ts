@@ -107,7 +107,8 @@ export class LiveView {
     const view = { ...this.#view, rows: size.rows };
     const [nodes, pods] = [this.#nodes.items(), this.#pods.items()];
     const snapshots = this.#snapshots.of(nodesInView({ nodes, pods, view }));
-    const about = { findings, gpus, simulated, server, kubeconfigPath, log: this.#log };
+    const { hasKeys } = terminal;
+    const about = { findings, gpus, simulated, server, kubeconfigPath, hasKeys, log: this.#log };
     terminal.draw(frame(assemble({ ...about, nodes, pods, snapshots, view, nowMs }), size));
   }
 

@@ -77,6 +77,7 @@ export function smallInput(parts: Partial<LiveInput> = {}): LiveInput {
     simulated: true,
     server: "https://127.0.0.1:40123",
     kubeconfigPath: "/tmp/tranche-AbCdEf/kubeconfig",
+    hasKeys: true,
     view: { nodeOffset: 0, podOffset: 0, focus: "nodes", rows: 40 },
     nowMs: NOW_MS,
     ...parts,
