@@ -50,7 +50,7 @@ interface Chunk {
 
 /** Kubernetes objects nest some twenty deep; the parser recurses, so there must be an end. */
 const maxDepth = 200;
-/** What aliases may blow a document up to, as values visited. */
+/** What aliases and merge keys may blow a document up to, as values visited. */
 const maxExpandedValues = 1_000_000;
 
 /**
@@ -156,7 +156,7 @@ function readChunk(chunk: Chunk, file: string, lookup: EventLookup): DocumentsRe
 }
 
 function construct(text: string, events: Event[]): { readonly values: unknown[]; readonly repeated: boolean } {
-  const options = { source: text, schema: kubernetesSchema };
+  const options = { source: text, schema: kubernetesSchema, maxTotalMergeKeys: maxExpandedValues };
   try {
     return { values: constructFromEvents(events, options), repeated: false };
   } catch (error) {

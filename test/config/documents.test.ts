@@ -154,6 +154,13 @@ describe("malformed text is a finding with place and remedy", () => {
     });
   }
 
+  test("many merge keys are no mistake", () => {
+    const items = "- {<<: *a, d: 4}\n".repeat(5_000);
+    const [document] = documentsOf(`- &a {a: 1, b: 2, c: 3}\n${items}`);
+    assert.deepEqual(document?.placeOf([5_000, "d"]), { file: "f.yaml", line: 5_001, column: 15 });
+    assert.deepEqual(document?.placeOf([5_000, "c"]), { file: "f.yaml", line: 1, column: 22 });
+  });
+
   test("aliases that multiply without end are refused", () => {
     const levels = Array.from(
       { length: 9 },
