@@ -10,6 +10,11 @@ import { errorFromAnswer, KubeError } from "./error.ts";
 import { patientRequest } from "./patient-request.ts";
 
 const answerTimeoutMs = 30_000;
+/**
+ * A connection that owes the answer to a ping when the next is due is given up, with the watches on it. client-go notices a
+ * silent one after 45 s at most (apimachinery, pkg/util/net/http.go, `readIdleTimeout` and `pingTimeout`).
+ */
+const pingIntervalMs = 20_000;
 
 export interface Call {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -35,6 +40,7 @@ export class Transport {
       headersTimeout: answerTimeoutMs,
       // A watch may be silent for minutes; each request says how long its body may pause.
       bodyTimeout: 0,
+      h2Options: { pingInterval: pingIntervalMs },
       connect: {
         timeout: 10_000,
         rejectUnauthorized: insecureSkipTlsVerify !== true,
