@@ -51,6 +51,15 @@ test("a field beside the name stays, as it does with kubectl patch --type merge"
   assert.deepEqual(specOf(result), { migManager: { config: { default: "all-disabled", name: "mig" } } });
 });
 
+test("of several policies the one that counts comes first, for whoever chooses configs by it", () => {
+  const named = { migManager: { config: { name: "m" } }, devicePlugin: { config: { name: "p" } } };
+  const { declared } = adopted(policy("b", named), policy("a", named), mig, plugin);
+  assert.deepEqual(
+    declared.policies.map((one) => one.metadata.name),
+    ["a", "b"],
+  );
+});
+
 const unchanged = [
   {
     name: "a policy that names its ConfigMaps is not changed, even if others are there",

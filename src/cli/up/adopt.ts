@@ -12,6 +12,7 @@ import type { Declared, DeclaredConfigMap } from "./declared.ts";
 
 /** The declared objects with the policy completed, and what was changed. */
 export interface Adopted {
+  /** The policy that counts is the first of its policies. */
   readonly declared: Declared;
   /** Set when a policy was changed or made: the policy as it shall be applied. */
   readonly policy: KubeObject | undefined;
@@ -25,9 +26,11 @@ interface Change {
 }
 
 /** Completes the ClusterPolicy that counts, or makes one, when the manifests hold configs that none names. */
-export function adoptConfigMaps(declared: Declared): Adopted {
+export function adoptConfigMaps(unsorted: Declared): Adopted {
   // A new cluster makes them all at once, and of those of one age the first name counts.
-  const [existing, ...others] = declared.policies.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const policies = unsorted.policies.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const [existing, ...others] = policies;
+  const declared = { ...unsorted, policies };
   const read = existing === undefined ? undefined : readClusterPolicy({ ...existing }, () => NOWHERE);
   const unread = declared.configMaps.flatMap(unreadKeys);
   if (read !== undefined && !read.ok) return { declared, policy: undefined, findings: unread };
