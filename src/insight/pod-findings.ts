@@ -121,7 +121,9 @@ function refused(pod: Pod, subject: Subject): readonly Finding[] {
 }
 
 function ended(pod: Pod, subject: Subject, snapshots: readonly NodeSnapshot[]): readonly Finding[] {
-  const { name, namespace = "default" } = pod.metadata;
+  const { name, namespace = "default", deletionTimestamp } = pod.metadata;
+  // Who is asked to go seldom ends with zero.
+  if (deletionTimestamp !== undefined) return [];
   return badEnds(pod).map(({ container, message, isRunningAgain }) =>
     message.includes(OUT_OF_MEMORY)
       ? finding("out-of-memory", subject, `container ${container}: ${message}`, {

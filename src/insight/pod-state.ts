@@ -1,7 +1,9 @@
 /**
  * A pod's state in one reason and one message, looked for where kubectl users look: pod, containers, conditions.
  */
-import type { ContainerStatus, Pod } from "../kube/index.ts";
+import type { ContainerState, ContainerStatus, Pod } from "../kube/index.ts";
+
+type Terminated = NonNullable<ContainerState["terminated"]>;
 
 export interface PodMessage {
   readonly reason: string;
@@ -37,14 +39,23 @@ export function badEnds(pod: Pod): readonly BadEnd[] {
     // It went with its machine, and is back (containerd, internal/cri/server/restart.go).
     const isRunningAgain = status.state.running !== undefined;
     if (isRunningAgain && ended.exitCode === 255 && ended.reason === "Unknown") return [];
-    return [{ container: status.name, message: ended.message ?? `exit code ${ended.exitCode}`, isRunningAgain }];
+    return [{ container: status.name, message: endText(ended), isRunningAgain }];
   });
+}
+
+/** Reasons that say no more than that a container ended badly. */
+const sayingNothing: ReadonlySet<string> = new Set(["Error", "Unknown"]);
+
+/** What the container said last, else why it ended. */
+function endText({ message = "", reason = "Error", exitCode }: Terminated): string {
+  if (message !== "") return message;
+  return sayingNothing.has(reason) ? `exit code ${exitCode}` : `${reason}, exit code ${exitCode}`;
 }
 
 function containerMessage(status: ContainerStatus): PodMessage | undefined {
   const { terminated, waiting } = status.state;
   if (terminated !== undefined && terminated.exitCode !== 0) {
-    return { reason: terminated.reason ?? "Error", message: terminated.message ?? `exit code ${terminated.exitCode}` };
+    return { reason: terminated.reason ?? "Error", message: terminated.message || `exit code ${terminated.exitCode}` };
   }
   if (waiting === undefined || waiting.reason === undefined) return undefined;
   const before = status.lastState?.terminated?.message;

@@ -206,6 +206,12 @@ test("a container that runs again after a bad end is still reported, until it ha
   assert.deepEqual(podFindings([over], [], []), []);
 });
 
+test("a container that ended because it was asked to go, with its pod, has not failed", () => {
+  const pod = podOf("ml/p", { node: "n", status: { ...ended("", 143), phase: "Running" } });
+  const going = { ...pod, metadata: { ...pod.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" } };
+  assert.deepEqual(podFindings([going], [], []), []);
+});
+
 test("the logs of the run that failed are shown, not those of the one that goes on", () => {
   const base = { name: "main", ready: true, restartCount: 1, image: "", imageID: "" };
   const lastState = { terminated: { exitCode: 3, message: "assertion failed" } };

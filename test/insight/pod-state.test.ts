@@ -65,6 +65,21 @@ for (const { name, status, want } of rows) {
   });
 }
 
+for (const [reason, want] of [
+  ["Error", "exit code 137"],
+  ["OOMKilled", "OOMKilled, exit code 137"],
+  [undefined, "exit code 137"],
+] as const) {
+  test(`a bad end for ${reason ?? "no reason"} without a message is told as: ${want}`, () => {
+    const terminated = { exitCode: 137, message: "", ...(reason === undefined ? {} : { reason }) };
+    const pod = podOf("ml/p", { status: { phase: "Failed", containerStatuses: [container({ terminated })] } });
+    assert.deepEqual(
+      badEnds(pod).map(({ message }) => message),
+      [want],
+    );
+  });
+}
+
 test("a container that went with its machine and is back has not failed; one that is not back, or failed, has", () => {
   const lost = { terminated: { exitCode: 255, reason: "Unknown" } };
   const running = { running: { startedAt: "2026-01-01T00:00:00Z" } };
