@@ -54,17 +54,6 @@ const lessUndici: RolldownPlugin = {
   },
 };
 
-/** V8 takes two bytes for each character of a file that is not ASCII throughout; an agent would keep 2 MiB for a few. */
-const asciiOnly: RolldownPlugin = {
-  name: "ascii-only",
-  generateBundle: (_, bundle) => {
-    for (const file of Object.values(bundle)) {
-      if (file.type !== "chunk") continue;
-      file.code = file.code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
-    }
-  },
-};
-
 /** What npm and Node.js read of the bundle. */
 function manifest(): string {
   const { name, version, description, license, engines, dependencies } = packageJson;
@@ -97,7 +86,7 @@ const bundle = await rolldown({
   external: ["koffi", "@grpc/proto-loader"],
   // Importing a module of ours does nothing, so one of which nothing is used is left out.
   treeshake: { moduleSideEffects: [{ test: /\/src\/(?!cli\/main\.ts)/, sideEffects: false }] },
-  plugins: [catalogueByModel, lessUndici, asciiOnly],
+  plugins: [catalogueByModel, lessUndici],
 });
 const { output } = await bundle.write({
   dir: directory,
