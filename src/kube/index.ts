@@ -11,6 +11,7 @@ export { connectionFromKubeconfig } from "./kubeconfig.ts";
 export { labelSelectorMatches, parseLabelSelector, selectorText } from "./label-selector.ts";
 export {
   matchesNodeAffinity,
+  namesOtherNodes,
   parseRequirements,
   placementObstacle,
   preferenceWeight,

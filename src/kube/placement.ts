@@ -56,11 +56,32 @@ export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
   const labels = node.metadata.labels ?? {};
   const selector = Object.entries(pod.spec.nodeSelector ?? {});
   if (!selector.every(([key, value]) => labels[key] === value)) return false;
-  const required = nodeAffinity(pod)["requiredDuringSchedulingIgnoredDuringExecution"];
-  if (!isRecord(required)) return true;
-  const terms = required["nodeSelectorTerms"];
   // Terms are alternatives; a list without any matches nothing.
-  return Array.isArray(terms) && terms.some((term) => isRecord(term) && meetsTerm(term, node));
+  return requiredTerms(pod)?.some((term) => meetsTerm(term, node)) ?? true;
+}
+
+/**
+ * Whether each term of the pod's required node affinity names nodes, and none of them this one; kube-scheduler then does
+ * not look at the node at all (plugin NodeAffinity, `PreFilter`).
+ */
+export function namesOtherNodes(pod: Pod, { metadata }: Node): boolean {
+  const terms = requiredTerms(pod) ?? [];
+  const namings = terms.map((term) =>
+    (parseRequirements(term["matchFields"]) ?? []).filter(
+      ({ key, operator }) => key === "metadata.name" && operator === "In",
+    ),
+  );
+  return (
+    namings.length > 0 &&
+    namings.every((named) => named.length > 0 && named.some(({ values }) => !values.includes(metadata.name)))
+  );
+}
+
+function requiredTerms(pod: Pod): readonly Record<string, unknown>[] | undefined {
+  const required = nodeAffinity(pod)["requiredDuringSchedulingIgnoredDuringExecution"];
+  if (!isRecord(required)) return undefined;
+  const terms = required["nodeSelectorTerms"];
+  return Array.isArray(terms) ? terms.filter(isRecord) : [];
 }
 
 function nodeAffinity(pod: Pod): Record<string, unknown> {

@@ -40,6 +40,11 @@ const noVictims = "No preemption victims found for incoming pod";
 const noHelp = "Preemption is not helpful for scheduling";
 const tainted = { spec: { taints: [{ key: "k", value: "v", effect: "NoSchedule" as const }] } };
 
+function onNodes(...nodeSelectorTerms: object[]): Partial<PodSpec> {
+  const requiredDuringSchedulingIgnoredDuringExecution = { nodeSelectorTerms };
+  return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution } } };
+}
+
 const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: string }[] = [
   { name: "no nodes", nodes: [], pod: podOf("p", {}), want: "no nodes available to schedule pods" },
   {
@@ -73,6 +78,33 @@ const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: 
     want:
       "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. " +
       "preemption: not eligible due to preemptionPolicy=Never.",
+  },
+  {
+    name: "a pod that names its node, as those of a daemon set do, is told of the others by plugin",
+    nodes: [nodeOf("a", {}), nodeOf("b", {}), nodeOf("c", {}, tainted)],
+    pod: podOf(
+      "p",
+      { [gpu]: "1" },
+      onNodes({ matchFields: [{ key: "metadata.name", operator: "In", values: ["a"] }] }),
+    ),
+    want:
+      "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. " +
+      `preemption: 0/3 nodes are available: 3 ${noHelp}.`,
+  },
+  {
+    name: "a term that names no node leaves all of them to be looked at",
+    nodes: [nodeOf("b", {})],
+    pod: podOf(
+      "p",
+      {},
+      onNodes(
+        { matchFields: [{ key: "metadata.name", operator: "In", values: ["a"] }] },
+        { matchExpressions: [{ key: "zone", operator: "Exists" }] },
+      ),
+    ),
+    want:
+      "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. " +
+      `preemption: 0/1 nodes are available: 1 ${noHelp}.`,
   },
   {
     name: "a node without a kubelet is not ready",

@@ -2,7 +2,7 @@
  * Whether a pod can go on a node as far as the node alone tells, and if not, why, in kube-scheduler's words (its plugins'
  * `ErrReason…`).
  */
-import { type Node, type Pod, placementObstacle, taintText, tolerates } from "../../kube/index.ts";
+import { type Node, namesOtherNodes, type Pod, placementObstacle, taintText, tolerates } from "../../kube/index.ts";
 import { exceeds, freeOf, type NodeState } from "./node-state.ts";
 import type { PodFacts } from "./pod-facts.ts";
 
@@ -13,11 +13,13 @@ export interface NodeObstacle {
   readonly resolvable: boolean;
 }
 
+/** What `RunPreFilterPlugins` leaves out is told by plugin. */
+const notNamed = "node(s) didn't satisfy plugin(s) [NodeAffinity]";
 const notReady = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" } as const;
 
 /** What of the node itself keeps the pod away, whatever is free there; `undefined` when nothing does. */
 export function fixedObstacle(pod: Pod, node: Node): NodeObstacle | undefined {
-  const reason = readinessObstacle(pod, node) ?? placementObstacle(pod, node);
+  const reason = namesOtherNodes(pod, node) ? notNamed : (readinessObstacle(pod, node) ?? placementObstacle(pod, node));
   return reason === undefined ? undefined : { reasons: [reason], resolvable: false };
 }
 
