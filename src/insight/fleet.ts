@@ -1,7 +1,7 @@
 /**
  * What the nodes have of each resource and who holds it: counted once, however many pods ask.
  */
-import { amountsOf, type Node } from "../kube/index.ts";
+import { amountsOf, type Node, type Taint } from "../kube/index.ts";
 import type { NodeSnapshot } from "./snapshot.ts";
 
 /** All nodes together, as they are at one moment. */
@@ -9,11 +9,13 @@ export class Fleet {
   readonly #most = new Map<string, number>();
   readonly #nodes = new Map<string, Set<string>>();
   readonly #holders = new Map<string, Set<string>>();
+  readonly #taints = new Map<string, Taint>();
   /** Answers of `holdersOf`; by the resources asked for. */
   readonly #sorted = new Map<string, readonly string[]>();
 
   constructor(nodes: readonly Node[], snapshots: readonly NodeSnapshot[]) {
-    for (const { metadata, status } of nodes) {
+    for (const { metadata, spec, status } of nodes) {
+      for (const taint of spec?.taints ?? []) this.#taints.set(taintText(taint), taint);
       for (const [resource, amount] of amountsOf(status?.allocatable)) {
         this.#most.set(resource, Math.max(amount, this.mostOnOneNode(resource)));
       }
@@ -36,6 +38,11 @@ export class Fleet {
     return [...(this.#nodes.get(resource) ?? [])].sort();
   }
 
+  /** The taints of all nodes, each once, by how `kubectl taint` writes them. */
+  get taints(): ReadonlyMap<string, Taint> {
+    return this.#taints;
+  }
+
   /** `namespace/name` of the pods that hold some of these resources, sorted. */
   holdersOf(resources: readonly string[]): readonly string[] {
     const key = resources.join();
@@ -46,6 +53,10 @@ export class Fleet {
     }
     return sorted;
   }
+}
+
+function taintText({ key, value = "", effect }: Taint): string {
+  return value === "" ? `${key}:${effect}` : `${key}=${value}:${effect}`;
 }
 
 function addTo(sets: Map<string, Set<string>>, key: string, name: string): void {

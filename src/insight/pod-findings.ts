@@ -2,7 +2,7 @@
  * Why a pod does not run, or runs otherwise than its author may think: one finding for each pod concerned.
  */
 import { type Finding, finding, type Subject } from "../base/index.ts";
-import { type Node, type Pod, podRequests } from "../kube/index.ts";
+import { type Node, type Pod, podRequests, tolerates, untolerated } from "../kube/index.ts";
 import { shareFindings } from "../sharing/index.ts";
 import { Fleet } from "./fleet.ts";
 import { badEnds, podMessage } from "./pod-state.ts";
@@ -66,7 +66,7 @@ function unscheduled(pod: Pod, subject: Subject, fleet: Fleet): readonly Finding
   const tooMany = [...wanted].find(([resource, amount]) => amount > fleet.mostOnOneNode(resource));
   return [
     finding("pod-unschedulable", subject, `no node fits: ${withoutPreemption(scheduler) || "no reason given"}${held}`, {
-      remedy: unscheduledRemedy({ tooMany, holders, fleet }),
+      remedy: unscheduledRemedy({ tooMany, holders, fleet, taints: keepingAway(pod, scheduler, fleet) }),
       evidence: { resources: [...wanted.keys()], holders, otherHolders: all.length - holders.length, scheduler },
     }),
   ];
@@ -82,16 +82,27 @@ interface Lack {
   /** What no node can give however idle it is. */
   readonly tooMany: readonly [resource: string, amount: number] | undefined;
   readonly holders: readonly string[];
+  readonly taints: readonly string[];
   readonly fleet: Fleet;
 }
 
-function unscheduledRemedy({ tooMany, holders, fleet }: Lack): string {
+function unscheduledRemedy({ tooMany, holders, fleet, taints }: Lack): string {
   if (tooMany !== undefined) {
     const [resource, amount] = tooMany;
     return `no node has ${amount} ${resource}: ask for at most ${fleet.mostOnOneNode(resource)}, or offer more of it`;
   }
   if (holders.length > 0) return "wait until one of the holders ends, or offer more of it";
-  return "change the pod, or a node, so that what the scheduler names is met";
+  if (taints.length === 0) return "change the pod, or a node, so that what the scheduler names is met";
+  return `tolerate, or take from the nodes, the ${taints.length === 1 ? "taint" : "taints"} ${fewOf(taints)}`;
+}
+
+/** Taints that the pod does not tolerate, where the scheduler says that there are some; it does not say which. */
+function keepingAway({ spec }: Pod, scheduler: string, { taints }: Fleet): readonly string[] {
+  if (!scheduler.includes(untolerated)) return [];
+  const foreign = [...taints].filter(
+    ([, taint]) => taint.effect !== "PreferNoSchedule" && !tolerates(spec.tolerations, taint),
+  );
+  return foreign.map(([text]) => text).sort();
 }
 
 /** The resources of which nodes have too little left, as kube-scheduler says it (noderesources/fit.go). */
@@ -99,9 +110,9 @@ function insufficient(message: string): readonly string[] {
   return [...message.matchAll(/Insufficient ([^\s,]*[^\s,.])/g)].map(([, resource = ""]) => resource);
 }
 
-/** The sentence about preemption says nothing that the one about nodes does not. */
+/** What follows the sentence about nodes, of claims and of preemption, says nothing that it does not. */
 function withoutPreemption(message: string): string {
-  return message.replace(/\.?(?: preemption: .*)?$/s, "");
+  return message.replace(/(?<=\.) (?:[^.]+, )?preemption: .*$/s, "").replace(/\.$/, "");
 }
 
 function refused(pod: Pod, subject: Subject): readonly Finding[] {

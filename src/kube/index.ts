@@ -15,8 +15,8 @@ export {
   parseRequirements,
   placementObstacle,
   preferenceWeight,
-  taintText,
   tolerates,
+  untolerated,
   untoleratedTaints,
 } from "./placement.ts";
 export { hasEnded } from "./pod-phase.ts";

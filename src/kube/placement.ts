@@ -5,6 +5,9 @@ import { isRecord } from "./json.ts";
 import { matchesLabels, type Requirement } from "./selector.ts";
 import type { Node, Pod, Taint, Toleration } from "./types.ts";
 
+/** kube-scheduler's words for taints that keep a pod away; since 1.35 it does not say which. */
+export const untolerated = "node(s) had untolerated taint(s)";
+
 /** Taint that a cordoned node is treated as having (kube-scheduler plugin NodeUnschedulable). */
 const cordonTaint: Taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 
@@ -18,14 +21,8 @@ export function placementObstacle(pod: Pod, node: Node): string | undefined {
   if (nodeName !== undefined && nodeName !== "" && nodeName !== node.metadata.name) {
     return "node(s) didn't match the requested node name";
   }
-  const taint = untoleratedTaints(pod, node).find(({ effect }) => effect !== "PreferNoSchedule");
-  if (taint !== undefined) return taintText(taint);
+  if (untoleratedTaints(pod, node).some(({ effect }) => effect !== "PreferNoSchedule")) return untolerated;
   return matchesNodeAffinity(pod, node) ? undefined : "node(s) didn't match Pod's node affinity/selector";
-}
-
-/** kube-scheduler's words for a taint that keeps a pod away. */
-export function taintText({ key, value }: Taint): string {
-  return `node(s) had untolerated taint {${key}: ${value ?? ""}}`;
 }
 
 /** The node's taints that the pod does not tolerate, whatever their effect. */

@@ -53,7 +53,7 @@ const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: 
     others: [podOf("x", { [gpu]: "1" }, { nodeName: "b" }), podOf("y", { [gpu]: "1" }, { nodeName: "c" })],
     pod: podOf("p", { [gpu]: "1" }),
     want:
-      "0/3 nodes are available: 1 node(s) had untolerated taint {k: v}, 2 Insufficient nvidia.com/gpu. " +
+      "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient nvidia.com/gpu. " +
       `preemption: 0/3 nodes are available: 1 ${noHelp}, 2 ${noVictims}.`,
   },
   {
@@ -111,7 +111,7 @@ const sentences: { name: string; nodes: Node[]; pod: Pod; others?: Pod[]; want: 
     nodes: [nodeOf("a", {}, { status: { allocatable: { cpu: "8", pods: "10" } } })],
     pod: podOf("p", {}),
     want:
-      "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }. " +
+      "0/1 nodes are available: 1 node(s) had untolerated taint(s). " +
       `preemption: 0/1 nodes are available: 1 ${noHelp}.`,
   },
 ];

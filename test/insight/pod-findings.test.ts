@@ -45,6 +45,14 @@ const waiting = [
     want: "ml/p: warning pod-unschedulable: no node fits: 0/1 nodes are available: 1 node(s) had untolerated taint(s); change the pod, or a node, so that what the scheduler names is met",
   },
   {
+    name: "what schedulers of clusters with dynamic resources add is left out as well",
+    wants: { gpu: 1 },
+    scheduler:
+      "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+    node: { gpus: [gpu(0)] },
+    want: "ml/p: warning pod-unschedulable: no node fits: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu; change the pod, or a node, so that what the scheduler names is met",
+  },
+  {
     name: "holders of nvidia.com/gpu.shared are not in the way of nvidia.com/gpu",
     wants: { gpu: 1 },
     scheduler: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
@@ -117,6 +125,23 @@ test("devices that no pod can get now are not said to be misspelt or uncut", () 
   assert.deepEqual(podFindings([pod], nodes, []).map(findingLine), [
     "ml/p: warning resource-not-offered: no node offers nvidia.com/gpu, nvidia.com/mig-1g.10gb; nodes a, b have devices that are unhealthy or about to be changed: kubectl describe node a tells why, and the pod follows once they are back",
   ]);
+});
+
+test("a pod that taints keep away is told which, as far as it does not bear them", () => {
+  const one = snapshot("n", fullT4);
+  const taints = [
+    { key: "team", value: "a", effect: "NoSchedule" as const },
+    { key: "borne", effect: "NoExecute" as const },
+    { key: "avoid", effect: "PreferNoSchedule" as const },
+  ];
+  const nodes = ["a", "b"].map((name) => ({ ...nodeOf({ ...one, node: name }), spec: { taints } }));
+  const pod = podOf("ml/p", {
+    wants: { gpu: 1 },
+    status: unscheduled("0/2 nodes are available: 2 node(s) had untolerated taint(s)."),
+  });
+  const bearing = { ...pod, spec: { ...pod.spec, tolerations: [{ key: "borne", operator: "Exists" as const }] } };
+  const [found] = podFindings([bearing], nodes, [one]);
+  assert.equal(found?.remedy, "tolerate, or take from the nodes, the taint team=a:NoSchedule");
 });
 
 const crowd = { gpus: [gpu(0)], share: ["gpu x9"], held: [5, 1, 4, 2, 3, 0].map((id) => `ml/h${id} gpu GPU-0::${id}`) };

@@ -2,7 +2,7 @@
  * Whether a pod can go on a node as far as the node alone tells, and if not, why, in kube-scheduler's words (its plugins'
  * `ErrReason…`).
  */
-import { type Node, namesOtherNodes, type Pod, placementObstacle, taintText, tolerates } from "../../kube/index.ts";
+import { type Node, namesOtherNodes, type Pod, placementObstacle, tolerates, untolerated } from "../../kube/index.ts";
 import { exceeds, freeOf, type NodeState } from "./node-state.ts";
 import type { PodFacts } from "./pod-facts.ts";
 
@@ -41,5 +41,5 @@ export function shortage({ wanted }: PodFacts, state: NodeState): NodeObstacle |
 function readinessObstacle(pod: Pod, node: Node): string | undefined {
   const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
   if (ready?.status === "True" || tolerates(pod.spec.tolerations, notReady)) return undefined;
-  return taintText(notReady);
+  return untolerated;
 }
