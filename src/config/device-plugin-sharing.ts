@@ -8,6 +8,12 @@ import { readResourceName } from "./resource-names.ts";
 import { exactFields, type Field, structFields } from "./struct-fields.ts";
 import type { DeviceChoice, DeviceRef, SharedResource, SharingConfig } from "./types.ts";
 
+/**
+ * With more, the shares of one device alone are longer than the 4 MiB that a kubelet takes in one message, and some more
+ * digits are more than any memory holds. NVIDIA's plugin has no limit, and dies of them.
+ */
+const MOST_REPLICAS = 65_536;
+
 const noSharing: SharingConfig = {
   strategy: "none",
   renameByDefault: false,
@@ -106,9 +112,12 @@ function readReplicas(reader: FieldReader, path: FieldPath, item: JsonObject): n
   if (!isInteger(value)) {
     return mistyped(reader, replicasPath, value, { type: "int", remedy: "write a whole number without quotes" });
   }
-  if (value >= 2) return value;
-  const remedy = "write 2 or more, or leave the resource out of `sharing`";
-  reader.report("bad-value", reader.placeOf(replicasPath), `number of replicas must be >= 2, not ${value}`, remedy);
+  if (value >= 2 && value <= MOST_REPLICAS) return value;
+  const [rule, remedy] =
+    value < 2
+      ? [">= 2", "write 2 or more, or leave the resource out of `sharing`"]
+      : [`<= ${MOST_REPLICAS}`, "write how many pods shall share a device; no kubelet takes a longer list of devices"];
+  reader.report("bad-value", reader.placeOf(replicasPath), `number of replicas must be ${rule}, not ${value}`, remedy);
   return undefined;
 }
 

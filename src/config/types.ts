@@ -100,7 +100,7 @@ export interface SharedResource {
   /** With the prefix; `undefined` when the file gives none. */
   readonly rename: string | undefined;
   readonly devices: DeviceChoice;
-  /** At least 2. */
+  /** 2 to 65,536. */
   readonly replicas: number;
   readonly place: Place;
 }

@@ -114,6 +114,7 @@ describe("refused in NVIDIA's words", () => {
 
   const items: readonly (readonly [name: string, item: string, ...want: string[]])[] = [
     ["replicas: 1 *", "{name: gpu, replicas: 1}", "number of replicas must be >= 2, not 1"],
+    ["more than a kubelet takes", "{name: gpu, replicas: 100000}", "number of replicas must be <= 65536, not 100000"],
     ["null replicas", "{name: gpu, replicas: }", "number of replicas must be >= 2, not 0"],
     [
       'replicas: "4" *',
