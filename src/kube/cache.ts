@@ -180,7 +180,9 @@ export class ResourceCache<T extends KubeObject> {
       if (!(error instanceof KubeError)) throw error;
       const isAbsent = this.#absentIsEmpty && hasStatus(error, 404);
       if (isAbsent) this.#empty();
-      if (isAbsent || isVersionOfNoUse(error)) this.#resourceVersion = undefined;
+      // What a server breaks over once may pass; twice in a row, going on from there leads nowhere.
+      const isStuck = hasStatus(error, 500) && this.#problem !== undefined;
+      if (isAbsent || isStuck || isVersionOfNoUse(error)) this.#resourceVersion = undefined;
       return endedBy(isAbsent ? undefined : error);
     }
   }

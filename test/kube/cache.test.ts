@@ -223,6 +223,32 @@ test("lists anew when the server has not come as far as the cache, as after a re
   });
 });
 
+test("lists anew when the server breaks over what comes next, again and again", async () => {
+  const clock = new VirtualClock();
+  let version = 1;
+  const asked: (string | undefined)[] = [];
+  const api: CacheApi = {
+    list: async () => ({ items: [], resourceVersion: String(version) }),
+    watch: async function* (_type, { resourceVersion, signal } = {}) {
+      asked.push(resourceVersion);
+      if (resourceVersion === "1") throw new KubeError("cannot decode", { status: 500, reason: "InternalError" });
+      await new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+    },
+  };
+  const cache = new ResourceCache(api, resources.configMaps, { clock });
+  const abort = new AbortController();
+  const running = cache.run(abort.signal);
+  try {
+    await until("the cache waits", () => clock.waiting === 1);
+    version = 2;
+    for (let index = 0; index < 3; index += 1) await clock.advance(30_000);
+    assert.deepEqual(asked, ["1", "1", "2"]);
+  } finally {
+    abort.abort();
+    await running;
+  }
+});
+
 test("says once why it cannot follow, and nothing of a cut that was soon over", async () => {
   const warnings: unknown[] = [];
   const log = { ...silentLogger, warn: (fields: LogFields) => void warnings.push(fields["problem"]) };
