@@ -6,7 +6,8 @@ import { stripVTControlCharacters } from "node:util";
 /** Pads every column but the last to its widest cell, three spaces apart; colours do not count as width. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => width(row[column] ?? ""))));
+  // Not by spreading into Math.max: a report can have more rows than a call can have arguments.
+  const widths = header.map((_, column) => all.reduce((most, row) => Math.max(most, width(row[column] ?? "")), 0));
   return all
     .map((row) =>
       row

@@ -23,6 +23,21 @@ test("what others write moves no cursor and makes no lines of its own", () => {
   assert.equal(findingProgress(told).match(/\p{C}/u), null);
 });
 
+// Looking at all shares for each of them would take minutes.
+for (const form of ["wide", "mermaid"] as const) {
+  test(`a GPU with as many shares as a kubelet takes is told in the form ${form}`, () => {
+    const told = snapshot("n", { gpus: [gpu(0, undefined, "t4-16gb")], share: ["gpu x2"] });
+    const report = buildReport({ nodes: [nodeOf(told)], pods: [], snapshots: [told], findings: [] });
+    const [node] = report.nodes;
+    const [first] = node?.gpus ?? [];
+    const [share] = first?.shares ?? [];
+    assert.ok(node && first && share);
+    const shares = Array.from({ length: 65_000 }, (_, at) => ({ ...share, id: `${first.uuid}::${at}` }));
+    const large = { ...report, nodes: [{ ...node, gpus: [{ ...first, shares }] }] };
+    assert.match(formatReport(large, form, plain), /time slice 64999\/65000/);
+  });
+}
+
 const table = `\
 2 nodes, 4 GPUs (simulated); 4 of 5 pods running, 1 pending.
 

@@ -25,6 +25,11 @@ const rows: readonly { name: string; header: readonly string[]; rows: readonly (
       want: "A    B\n\u001b[2m-\u001b[22m    x\n--   y",
     },
   ];
+test("more rows than a call takes arguments are no matter", () => {
+  const cells = Array.from({ length: 200_000 }, () => ["x", "y"]);
+  assert.equal(table(["LONG", "B"], cells).split("\n").at(-1), "x      y");
+});
+
 for (const { name, header, rows: cells, want } of rows) {
   test(name, () => assert.equal(table(header, cells), want));
 }

@@ -26,29 +26,40 @@ function drawNode(lines: string[], node: ReportNode, id: string, pods: PodIds): 
 
 function drawGpu(lines: string[], edges: string[], gpu: ReportGpu, id: string, pods: PodIds): void {
   lines.push(`    ${id}["GPU ${gpu.index}<br/>${label(gpu.model)}"]`);
+  const siblings = Map.groupBy(gpu.shares, ({ id }) => deviceOf(id));
   const slices = [
     ...gpu.instances.map((one) => ({
       device: one.uuid ?? "",
       text: `${one.profile}@${one.placement.start}:${one.placement.size}`,
       pod: one.pod,
     })),
-    ...gpu.shares.map((one) => ({ device: one.id, text: shareText(one, gpu), pod: one.pod })),
+    ...gpu.shares.map((one) => ({ device: one.id, text: shareText(one, siblings), pod: one.pod })),
   ];
+  const numbers = new Map(slices.map(({ device }, at) => [device, at]));
   for (const [at, slice] of slices.entries()) {
     const sliceId = `${id}s${at}`;
-    const parent = slices.findIndex((one) => slice.device.startsWith(`${one.device}::`));
-    lines.push(`    ${sliceId}["${label(slice.text)}"]`, `    ${parent < 0 ? id : `${id}s${parent}`} --> ${sliceId}`);
+    const parent = slice.device.includes("::") ? numbers.get(deviceOf(slice.device)) : undefined;
+    lines.push(
+      `    ${sliceId}["${label(slice.text)}"]`,
+      `    ${parent === undefined ? id : `${id}s${parent}`} --> ${sliceId}`,
+    );
     const pod = slice.pod === null ? undefined : pods.get(slice.pod);
     if (pod !== undefined) edges.push(`  ${sliceId} --> ${pod.id}`);
   }
 }
 
-function shareText(share: ReportGpu["shares"][number], gpu: ReportGpu): string {
-  if (share.sharing === "none") return "whole GPU";
-  const at = share.id.lastIndexOf("::");
-  const siblings = gpu.shares.filter((one) => one.id.startsWith(`${share.id.slice(0, at)}::`)).length;
-  const word = share.sharing === "mps" ? "MPS share" : "time slice";
-  return `${word} ${Number(share.id.slice(at + 2)) + 1}/${siblings}`;
+type Share = ReportGpu["shares"][number];
+
+function shareText({ sharing, id }: Share, siblings: ReadonlyMap<string, readonly Share[]>): string {
+  if (sharing === "none") return "whole GPU";
+  const word = sharing === "mps" ? "MPS share" : "time slice";
+  return `${word} ${Number(id.slice(id.lastIndexOf("::") + 2)) + 1}/${siblings.get(deviceOf(id))?.length}`;
+}
+
+/** The device that a share is of, from its id, `GPU-…::3`; a whole device is of itself. */
+function deviceOf(id: string): string {
+  const at = id.lastIndexOf("::");
+  return at < 0 ? id : id.slice(0, at);
 }
 
 /** Mermaid reads `"` and HTML in labels. */

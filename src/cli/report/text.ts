@@ -77,8 +77,9 @@ function instanceSlices(instance: ReportGpu["instances"][number], gpu: ReportGpu
   const common = { memoryMiB: instance.memoryMiB, limitMiB: null, isolation: instance.isolation };
   const shares = gpu.shares.filter((share) => share.id.startsWith(`${instance.uuid}::`));
   if (shares.length === 0) return [{ name, ...common, device: instance.uuid ?? "", pod: instance.pod }];
+  const ordinals = ordinalsOf(shares);
   return shares.map((share) => ({
-    name: `${name} share ${ordinal(share, shares)}`,
+    name: `${name} share ${ordinals.get(share)}`,
     memoryMiB: instance.memoryMiB,
     limitMiB: share.memoryLimitMiB,
     isolation: share.isolation,
@@ -89,8 +90,9 @@ function instanceSlices(instance: ReportGpu["instances"][number], gpu: ReportGpu
 
 function wholeShares(gpu: ReportGpu): Slice[] {
   const shares = gpu.shares.filter((share) => share.id === gpu.uuid || share.id.startsWith(`${gpu.uuid}::`));
+  const ordinals = ordinalsOf(shares);
   return shares.map((share) => ({
-    name: share.sharing === "none" ? "whole GPU" : `${sharingWord(share.sharing)} ${ordinal(share, shares)}`,
+    name: share.sharing === "none" ? "whole GPU" : `${sharingWord(share.sharing)} ${ordinals.get(share)}`,
     memoryMiB: gpu.memoryMiB,
     limitMiB: share.memoryLimitMiB,
     isolation: share.isolation,
@@ -99,10 +101,10 @@ function wholeShares(gpu: ReportGpu): Slice[] {
   }));
 }
 
-/** `2/4`: which of the shares under its resource name. */
-function ordinal(share: ReportShare, shares: readonly ReportShare[]): string {
-  const same = shares.filter((one) => one.resource === share.resource);
-  return `${same.indexOf(share) + 1}/${same.length}`;
+/** `2/4`: which of the shares under its resource name. There can be tens of thousands of a device. */
+function ordinalsOf(shares: readonly ReportShare[]): ReadonlyMap<ReportShare, string> {
+  const groups = [...Map.groupBy(shares, (share) => share.resource).values()];
+  return new Map(groups.flatMap((same) => same.map((share, at) => [share, `${at + 1}/${same.length}`] as const)));
 }
 
 function emptySlice(gpu: ReportGpu): Slice {
