@@ -42,10 +42,10 @@ export function withHeldShares(
 
 /** The shares of one device with as many of the preferred ids as there is room for, the first ones first. */
 function withIds(shares: readonly Device[], preferred: readonly string[]): readonly Device[] {
-  const listed = shares.map(({ id }) => id);
-  const ids = new Set([...preferred, ...listed].slice(0, listed.length));
-  const others = [...ids].filter((id) => !listed.includes(id));
-  return shares.map((share) => (ids.has(share.id) ? share : { ...share, id: others.shift() ?? share.id }));
+  const listed = new Set(shares.map(({ id }) => id));
+  const ids = new Set([...preferred, ...listed].slice(0, listed.size));
+  const others = [...ids].filter((id) => !listed.has(id)).values();
+  return shares.map((share) => (ids.has(share.id) ? share : { ...share, id: others.next().value ?? share.id }));
 }
 
 /**

@@ -29,6 +29,13 @@ function held(...ids: readonly string[]): readonly Allocation[] {
 
 const idsOf = (offers: readonly Offer[]): string => offers.flatMap((one) => one.devices.map(({ id }) => id)).join(" ");
 
+// As many as a kubelet takes; looking for each among all others would take minutes, at every turn.
+test("a pod keeps its share of a GPU with very many", () => {
+  const [kept] = withHeldShares([offer("GPU-a 65000")], held("GPU-a::70000"), [offer("GPU-a 65000")]);
+  assert.equal(kept?.devices.length, 65_000);
+  assert.equal(kept.devices.at(-1)?.id, "GPU-a::70000");
+});
+
 interface Row {
   readonly name: string;
   readonly offer: string;
