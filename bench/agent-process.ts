@@ -28,7 +28,7 @@ interface Figures {
   readonly offeredMs: readonly number[];
   /** Until an empty script had ended, start by start. */
   readonly emptyMs: readonly number[];
-  /** Of the last agent at the end of its idle time. */
+  /** Of the last agent, the most within its idle time: it grows until V8 collects, every minute or two. */
   readonly residentMiB: number;
   /** What the last agent took of processors while it was idle. */
   readonly busyMs: number;
@@ -39,7 +39,7 @@ interface Figures {
 let measured: Promise<Figures> | undefined;
 
 const figuresOf = (mode: "small" | "full"): Promise<Figures> => {
-  measured ??= measure(mode === "small" ? { starts: 3, idleMs: 5_000 } : { starts: 11, idleMs: 60_000 });
+  measured ??= measure(mode === "small" ? { starts: 3, idleMs: 5_000 } : { starts: 11, idleMs: 180_000 });
   return measured;
 };
 
@@ -58,7 +58,7 @@ async function start(mode: "small" | "full"): Promise<BenchResult> {
 
 async function memory(mode: "small" | "full"): Promise<BenchResult> {
   const { residentMiB, idleMs } = await figuresOf(mode);
-  const note = `VmRSS after ${(idleMs / 1_000).toFixed(0)} s idle`;
+  const note = `the most of VmRSS in ${(idleMs / 1_000).toFixed(0)} s idle`;
   return { figure: `${residentMiB.toFixed(0)} MiB`, met: residentMiB < 90, note };
 }
 
@@ -89,11 +89,15 @@ async function measure({ starts, idleMs }: Measurement): Promise<Figures> {
         // Until what the start left to do is done.
         await sleep(idleMs / 4);
         const before = await machine.busyMs();
-        await sleep(idleMs);
+        const sizesMiB: number[] = [];
+        for (let second = 0; second < idleMs / 1_000; second += 1) {
+          await sleep(1_000);
+          sizesMiB.push(await machine.residentMiB());
+        }
         return {
           offeredMs,
           emptyMs,
-          residentMiB: await machine.residentMiB(),
+          residentMiB: Math.max(...sizesMiB),
           busyMs: (await machine.busyMs()) - before,
           idleMs,
         };

@@ -17,5 +17,5 @@ export function keepHeapLean(nodes: number): void {
 
 /** To be called before the modules of an agent are loaded: it rests most of its life, and would keep what these took. */
 export function keepYoungHeapSmall(): void {
-  setFlagsFromString("--semi-space-growth-factor=1");
+  for (const flag of ["--semi-space-growth-factor=1", "--optimize-for-size"]) setFlagsFromString(flag);
 }
