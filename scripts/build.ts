@@ -54,6 +54,19 @@ const lessUndici: RolldownPlugin = {
   },
 };
 
+/** Commands that are programs of their own, for which commander loads what starts processes, are not used here. */
+const lessCommander: RolldownPlugin = {
+  name: "less-commander",
+  transform: {
+    filter: { id: /commander\/lib\/command\.js$/ },
+    handler: (code) => {
+      const line = "import childProcess from 'node:child_process';";
+      if (!code.includes(line)) throw new Error("commander does not import node:child_process as it did");
+      return { code: code.replace(line, "const childProcess = undefined;") };
+    },
+  },
+};
+
 /** What npm and Node.js read of the bundle. */
 function manifest(): string {
   const { name, version, description, license, engines, dependencies } = packageJson;
@@ -86,7 +99,7 @@ const bundle = await rolldown({
   external: ["koffi", "@grpc/proto-loader"],
   // Importing a module of ours does nothing, so one of which nothing is used is left out.
   treeshake: { moduleSideEffects: [{ test: /\/src\/(?!cli\/main\.ts)/, sideEffects: false }] },
-  plugins: [catalogueByModel, lessUndici],
+  plugins: [catalogueByModel, lessUndici, lessCommander],
 });
 const { output } = await bundle.write({
   dir: directory,

@@ -1,9 +1,11 @@
 /**
  * The entry point: arguments in, exit code out. The first Ctrl-C ends in good order, a second at once.
  */
+import { keepUsedCode } from "./code-cache.ts";
 import { keepCompiledCode } from "./compile-cache.ts";
 
-keepCompiledCode(process.env);
+const cache = keepCompiledCode(process.env);
+if (cache !== undefined) keepUsedCode(cache, process.argv.slice(2));
 
 const ending = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => ending.abort(new Error(name)));

@@ -1,7 +1,7 @@
 /** What `npm run build` makes: it does elsewhere, with nothing but koffi beside it, what the source does here. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir } from "node:fs/promises";
+import { cp, mkdir, readdir, stat, truncate, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -18,9 +18,9 @@ interface Answer {
   readonly stderr: string;
 }
 
-function run(program: string, args: readonly string[]): Promise<Answer> {
+function run(program: string, args: readonly string[], env = process.env): Promise<Answer> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...args], { cwd: root }, (error, stdout, stderr) => {
+    execFile(process.execPath, [program, ...args], { cwd: root, env }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : error.code, stdout, stderr });
     });
   });
@@ -78,11 +78,33 @@ test("the bundle answers as the source does", async (t) => {
   const refused = await run(bundled, agent);
   assert.deepEqual(refused, await run(fromSource, agent));
   assert.match(refused.stderr, /nvml-library-missing/);
+  await answersFromKeptCode(bundled, ["mig", "plan", "-f", file, "-c", "half", ...real], node.directory);
   const cluster = ["up", "-f", "examples/quick-start.yaml", "--once"];
   const [got, want] = await Promise.all([run(bundled, cluster), run(fromSource, cluster)]);
   // What happens on the way there has no fixed order.
   assert.deepEqual([got.code, got.stdout], [want.code, want.stdout], got.stderr);
 });
+
+/** A command leaves its code for the next run, which makes it anew when it is damaged or old. */
+async function answersFromKeptCode(bundled: string, command: readonly string[], cache: string): Promise<void> {
+  const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...others } = process.env;
+  const env = { ...others, XDG_CACHE_HOME: cache };
+  const want = await run(bundled, command, env);
+  const [version = ""] = await readdir(join(cache, "tranche"));
+  const file = join(cache, "tranche", version, "mig-plan");
+  const { size } = await stat(file);
+  const isUnchangedAfter = async (): Promise<boolean> => {
+    const { ino } = await stat(file);
+    assert.deepEqual(await run(bundled, command, env), want);
+    return (await stat(file)).ino === ino;
+  };
+  assert.equal(await isUnchangedAfter(), true);
+  await truncate(file, Math.floor(size / 2));
+  assert.equal(await isUnchangedAfter(), false);
+  assert.equal(await isUnchangedAfter(), true);
+  await utimes(file, new Date(0), new Date(0));
+  assert.equal(await isUnchangedAfter(), false);
+}
 
 /** Lines of the program's own log without the time of day. */
 function untimed({ code, stdout, stderr }: Answer): Answer {

@@ -2,7 +2,6 @@
  * Runs the commands of a hooks file around a change, as NVIDIA mig-parted does: without a shell, and with no
  * environment but what the file and the command itself give.
  */
-import { spawn } from "node:child_process";
 import { errorText, type Finding, finding, type Logger } from "../../base/index.ts";
 import type { Hook, HookName, HooksFile } from "../../config/index.ts";
 
@@ -38,7 +37,9 @@ interface HookFailure {
   readonly output: string;
 }
 
-function run(hook: Hook, environment: HookRun["environment"]): Promise<HookFailure | undefined> {
+async function run(hook: Hook, environment: HookRun["environment"]): Promise<HookFailure | undefined> {
+  // Takes milliseconds to load, which a plan does not need.
+  const { spawn } = await import("node:child_process");
   return new Promise((resolve) => {
     let output = "";
     const note = (chunk: Buffer): void => {

@@ -7,7 +7,6 @@ import { TrancheError } from "../../base/index.ts";
 import type { Gpu, GpuDriver, GpuProcess } from "../../gpu/index.ts";
 import type { PodResourcesClient } from "../../kubelet/index.ts";
 import type { Holders } from "../../partition/index.ts";
-import { agentAt, PLUGIN_LOCK } from "../agent/agent-lock.ts";
 
 /** Below the host's root. */
 const KUBELET_ROOT = "var/lib/kubelet";
@@ -33,7 +32,8 @@ export class LocalHolders {
   }
 
   /** The agent that gives this node's devices to pods, as it names itself; `undefined` when none runs. */
-  agent(): Promise<string | undefined> {
+  async agent(): Promise<string | undefined> {
+    const { agentAt, PLUGIN_LOCK } = await import("../agent/agent-lock.ts");
     return agentAt(join(this.#kubeletRoot, PLUGIN_DIRECTORY, PLUGIN_LOCK));
   }
 

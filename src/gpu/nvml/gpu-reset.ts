@@ -4,7 +4,6 @@
  * Exactly the GPU named: without `-i`, or with the list of all as NVIDIA's MIG manager does it, instances on every
  * other GPU of the node would go as well.
  */
-import { execFile } from "node:child_process";
 import { errorText } from "../../base/index.ts";
 import { DriverError, type NvmlCode } from "../driver.ts";
 
@@ -54,10 +53,12 @@ export async function resetWithSmi(request: ResetRequest): Promise<void> {
   throw new DriverError(call, gpuUuid, code, `${call}: ${output === "" ? errorText(error) : output} (${code})`);
 }
 
-function run(
+async function run(
   file: string,
   args: readonly string[],
 ): Promise<{ readonly error: Error | undefined; readonly output: string }> {
+  // Takes milliseconds to load, and few commands reset a GPU.
+  const { execFile } = await import("node:child_process");
   return new Promise((resolve) => {
     execFile(file, args, { timeout: longestMs }, (error, stdout, stderr) => {
       const output = `${stdout}\n${stderr}`.trim().replaceAll(/\s*\n\s*/g, "; ");
