@@ -32,15 +32,28 @@ export function keepUsedCode(directory: string, args: readonly string[]): void {
   const file = join(directory, name.join("-"));
   const kept = read(file);
   const scripts = new Map<string, Script>();
-  const load = require.extensions[".js"];
-  require.extensions[".js"] = (module, filename) => {
-    if (!filename.startsWith(chunks)) return load?.(module, filename);
+  const modules = new Map<string, { exports: unknown }>();
+  // Chunks ask for each other by relative paths alone, so Node.js need not look for them.
+  const loadChunk = (filename: string): unknown => {
+    const loaded = modules.get(filename);
+    if (loaded !== undefined) return loaded.exports;
+    const module = { exports: {} };
+    modules.set(filename, module);
     const text = `(function (exports, require, module, __filename, __dirname) { ${readFileSync(filename, "utf8")}\n})`;
     const cachedData = kept?.get(basename(filename));
     const script = new Script(text, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
     scripts.set(basename(filename), script);
-    const own = createRequire(filename);
-    script.runInThisContext().call(module.exports, module.exports, own, module, filename, dirname(filename));
+    const own = (name: string): unknown => {
+      const path = name.startsWith(".") ? join(dirname(filename), name) : name;
+      return path.startsWith(chunks) ? loadChunk(path) : require(path);
+    };
+    script.runInThisContext()(module.exports, own, module, filename, dirname(filename));
+    return module.exports;
+  };
+  const load = require.extensions[".js"];
+  require.extensions[".js"] = (module, filename) => {
+    if (filename.startsWith(chunks)) module.exports = loadChunk(filename);
+    else load?.(module, filename);
   };
   process.once("exit", () => {
     const isFull = [...scripts].every(([chunk, script]) => kept?.has(chunk) && script.cachedDataRejected === false);
