@@ -13,18 +13,24 @@ import packageJson from "../package.json" with { type: "json" };
 const root = join(import.meta.dirname, "..");
 const directory = resolve(process.argv[2] ?? join(root, "dist"));
 
-/** The layouts of a model are most of the catalogue. They stay JSON, which is parsed when the model is asked for. */
+/** The layouts of a model are most of the catalogue. They are files of their own, read when the model is asked for. */
 const catalogueByModel: RolldownPlugin = {
   name: "catalogue-by-model",
   transform: {
     filter: { id: /gpu-models\.json$/ },
-    handler: (code) => {
+    handler(code) {
       const { models, ...rest } = JSON.parse(code);
-      const parts = models.map(
-        ({ mig, ...model }: { readonly mig: unknown }) =>
-          `{ ...${JSON.stringify(model)}, get mig() { return JSON.parse(${JSON.stringify(JSON.stringify(mig))}); } }`,
-      );
-      return { code: `export default { ...${JSON.stringify(rest)}, models: [${parts}] };`, moduleType: "js" };
+      const parts = models.map(({ mig, ...model }: { readonly mig: unknown; readonly id: string }) => {
+        this.emitFile({ type: "asset", fileName: `chunks/models/${model.id}.json`, source: JSON.stringify(mig) });
+        return `{ ...${JSON.stringify(model)}, get mig() { return read(${JSON.stringify(model.id)}); } }`;
+      });
+      return {
+        code: `
+          import { readFileSync } from "node:fs";
+          const read = (id) => JSON.parse(readFileSync(__dirname + "/models/" + id + ".json", "utf8"));
+          export default { ...${JSON.stringify(rest)}, models: [${parts}] };`,
+        moduleType: "js",
+      };
     },
   },
 };

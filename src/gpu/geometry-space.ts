@@ -26,8 +26,6 @@ export interface LayoutSpace {
 /** A layout while the space is built. */
 interface FoundLayout {
   readonly mask: number;
-  /** The memory slices it covers, as a bit set. */
-  readonly taken: number;
   /** Its starts, as a bit set. */
   readonly starts: number;
   /** What it holds; see `countWeights`. */
@@ -163,19 +161,23 @@ function validLayouts(
   const found: FoundLayout[] = [];
   const additions = slots.map((placed, slot) => ({
     placed,
-    bit: 1 << slot,
-    slices: slicesOf(placed),
     start: 1 << placed.start,
+    /** The slots that an instance here leaves free. */
+    beside: slots.reduce(
+      (mask, other, at) => ((slicesOf(other) & slicesOf(placed)) === 0 ? mask | (1 << at) : mask),
+      0,
+    ),
     weight: weights[slotProfiles[slot] ?? 0] ?? 0,
   }));
   // All rules but that of overlap only count instances, so each mix is judged once.
   const allowed = new Map<number, boolean>();
   const placed: PlacedProfile[] = [];
-  const visit = (layout: FoundLayout, below: number): void => {
+  const visit = (layout: FoundLayout, open: number): void => {
     found.push(layout);
-    for (let slot = 0; slot < below; slot++) {
-      const added = additions[slot];
-      if (added === undefined || (layout.taken & added.slices) !== 0) continue;
+    for (let rest = open, bit = 0; rest !== 0; rest ^= bit) {
+      bit = rest & -rest;
+      const added = additions[31 - Math.clz32(bit)];
+      if (added === undefined) continue;
       const countsKey = layout.countsKey + added.weight;
       placed.push(added.placed);
       let valid = allowed.get(countsKey);
@@ -184,14 +186,14 @@ function validLayouts(
         allowed.set(countsKey, valid);
       }
       if (valid) {
-        const mask = layout.mask | added.bit;
-        const taken = layout.taken | added.slices;
-        visit({ mask, taken, starts: layout.starts | added.start, countsKey, futures: 1 }, slot);
+        const mask = layout.mask | bit;
+        visit({ mask, starts: layout.starts | added.start, countsKey, futures: 1 }, open & (bit - 1) & added.beside);
       }
       placed.pop();
     }
   };
-  visit({ mask: 0, taken: 0, starts: 0, countsKey: 0, futures: 1 }, additions.length);
+  const every = additions.reduce((mask, _, slot) => mask | (1 << slot), 0);
+  visit({ mask: 0, starts: 0, countsKey: 0, futures: 1 }, every);
   return found;
 }
 
