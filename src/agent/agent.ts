@@ -84,6 +84,7 @@ export class NodeAgent {
       clock,
       log,
       allocations: () => holders.latest,
+      askHolders: () => holders.allocations(),
       events: this.#events,
       onChange: () => this.#onHealth(),
     });
@@ -165,7 +166,7 @@ export class NodeAgent {
 
   /** Whether the agent has acted upon everything it knows of and waits. */
   idle(): boolean {
-    return !this.#busy && !this.#trigger.pending && !this.#events.busy && !this.#mps.busy;
+    return !this.#busy && !this.#trigger.pending && !this.#health.busy && !this.#events.busy && !this.#mps.busy;
   }
 
   /**

@@ -19,6 +19,8 @@ export interface NodeHealthOptions {
   readonly log: Logger;
   /** Who holds what, as the kubelet told last. */
   allocations(): readonly Allocation[];
+  /** Asks the kubelet anew who holds what; rejects while it is away. */
+  askHolders(): Promise<unknown>;
   readonly events: Pick<UntoldEvents, "add" | "tell">;
   /** Called when the health of a device has changed. */
   onChange(): void;
@@ -32,6 +34,9 @@ export class NodeHealth {
   #problem: DriverError | undefined;
   #bootId: string | undefined;
   #xids = 0;
+  /** How many changes have yet to become events. */
+  #untold = 0;
+  #telling: Promise<void> = Promise.resolve();
 
   constructor(options: NodeHealthOptions) {
     this.#options = options;
@@ -46,6 +51,11 @@ export class NodeHealth {
 
   isHealthy(device: Pick<Device, "uuid" | "gpuUuid">): boolean {
     return this.#book.isHealthy(device);
+  }
+
+  /** Whether there are changes that are no events yet. */
+  get busy(): boolean {
+    return this.#untold > 0;
   }
 
   /** How many errors the driver has told of, whether they count or not. */
@@ -164,10 +174,16 @@ export class NodeHealth {
 
   #changed(changes: readonly HealthChange[]): void {
     if (changes.length === 0) return;
-    const { events, onChange } = this.#options;
-    for (const change of changes) this.#addEvents(change);
+    const { askHolders, events, onChange } = this.#options;
     onChange();
-    void events.tell();
+    this.#untold += 1;
+    this.#telling = this.#telling.then(async () => {
+      // A pod may hold the device that came after the last look. What was told then counts while the kubelet is away.
+      await askHolders().catch(() => {});
+      for (const change of changes) this.#addEvents(change);
+      this.#untold -= 1;
+      void events.tell();
+    });
   }
 
   /** One event about the node, and one about each pod that holds something of it. */
