@@ -4,9 +4,12 @@
 import { type Clock, errorText, type Finding, type Logger, placeText } from "../base/index.ts";
 import type { MigConfigState } from "../insight/index.ts";
 import { type EventApi, type KubeApi, type KubeObject, type Node, recordEvent, resources } from "../kube/index.ts";
+import type { PluginConfigInForce } from "./turn-result.ts";
 
 /** NVIDIA mig-parted's state label; users and tests wait for it. */
 export const MIG_CONFIG_STATE_LABEL = "nvidia.com/mig.config.state";
+/** Which device-plugin config the node runs with, by name and hash, and since when. */
+export const PLUGIN_CONFIG_ANNOTATION = "tranche.dev/device-plugin-config";
 const COMPONENT = "tranche-agent";
 
 /** The calls of the Kubernetes API that this takes. */
@@ -44,6 +47,20 @@ export class NodeWriter {
     if (before === state) return node;
     const patch = { metadata: { labels: { [MIG_CONFIG_STATE_LABEL]: state ?? null } } };
     return this.#api.mergePatch<Node>(resources.nodes, { name: node.metadata.name }, patch);
+  }
+
+  /**
+   * Says on the node which device-plugin config it runs with; `undefined` for the defaults takes that away. Since when is
+   * left as it stands for the same config, which an agent before may have said.
+   */
+  async writePluginConfig(node: Node, { name, hash, sinceMs }: PluginConfigInForce): Promise<void> {
+    const before = node.metadata.annotations?.[PLUGIN_CONFIG_ANNOTATION];
+    const config = hash === undefined ? undefined : JSON.stringify({ name, hash });
+    if (config === undefined ? before === undefined : before?.startsWith(`${config.slice(0, -1)},`)) return;
+    const since = new Date(sinceMs).toISOString();
+    const said = config === undefined ? null : JSON.stringify({ name, hash, since });
+    const patch = { metadata: { annotations: { [PLUGIN_CONFIG_ANNOTATION]: said } } };
+    await this.#api.mergePatch<Node>(resources.nodes, { name: node.metadata.name }, patch);
   }
 
   /**

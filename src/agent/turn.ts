@@ -165,6 +165,8 @@ export class Turn {
     const state = migState(desired.refused, confirmed, change.state);
     const migConfig = desired.migConfigName === undefined ? undefined : { name: desired.migConfigName, state };
     await writer.writeState(registered, migConfig?.state);
+    const inForce = this.#configInForce(desired);
+    await writer.writePluginConfig(inputs.node, inForce);
     await this.#tell(inputs.node, findings);
     await events.tell();
     // For the next error: who holds what it concerns.
@@ -173,7 +175,7 @@ export class Turn {
       findings,
       migLabel: inputs.node.metadata.labels?.[MIG_CONFIG_LABEL],
       migConfig,
-      pluginConfig: this.#configInForce(desired),
+      pluginConfig: inForce,
       confirmed,
       retryInMs:
         confirmed && health.answers && isComplete ? earlier(change.retryInMs, health.nextLookInMs()) : RETRY_MS,

@@ -69,6 +69,31 @@ test("a state that cannot be written is an error, since others wait for it", asy
   await assert.rejects(api.writer().writeState(node, "success"), KubeError);
 });
 
+const config = "tranche.dev/device-plugin-config";
+const said = '{"name":"a","hash":"0f","since":"1970-01-01T00:00:00.000Z"}';
+const configs = [
+  { name: "the config in force is said", before: undefined, hash: "0f", sinceMs: 0, want: said },
+  {
+    name: "since when stays as an agent before has said it",
+    before: said,
+    hash: "0f",
+    sinceMs: 5_000,
+    want: undefined,
+  },
+  { name: "another config is said", before: said.replace("0f", "0e"), hash: "0f", sinceMs: 0, want: said },
+  { name: "the defaults are no config to tell of", before: said, hash: undefined, sinceMs: 0, want: null },
+  { name: "nothing is written where there is none", before: undefined, hash: undefined, sinceMs: 0, want: undefined },
+] as const;
+for (const { name, before, hash, sinceMs, want } of configs) {
+  test(name, async () => {
+    const api = new SmallApi();
+    const annotations = before === undefined ? {} : { [config]: before };
+    const inForce = { name: hash && "a", hash, sinceMs };
+    await api.writer().writePluginConfig({ ...node, metadata: { name: "node-a", annotations } }, inForce);
+    assert.deepEqual(api.patches, want === undefined ? [] : [{ metadata: { annotations: { [config]: want } } }]);
+  });
+}
+
 const held: Finding = finding("slice-in-use", { kind: "gpu", name: "node-a GPU 0" }, "it is held by pod ml/a", {
   remedy: "delete the pod",
 });
