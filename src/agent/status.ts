@@ -35,7 +35,7 @@ export interface AgentStatus {
   readonly driverAnswers: boolean;
   readonly pluginConfig: PluginConfigInForce | undefined;
   readonly resources: readonly OfferedResource[];
-  /** Client processes of each MPS control daemon that works, by GPU UUID, as it told within the last ten seconds. */
+  /** Client processes of each MPS control daemon that works, by device UUID, as it told within the last ten seconds. */
   readonly mpsClients: ReadonlyMap<string, number>;
   readonly counts: AgentCounts;
   readonly findings: readonly Finding[];

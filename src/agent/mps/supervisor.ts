@@ -191,7 +191,7 @@ export class MpsSupervisor {
       for (const server of mpsProcessIds(await this.#send(place, MPS_SERVERS, signal))) {
         for (const command of mpsServerCommands(daemon, server)) await this.#send(place, command, signal);
       }
-      this.#told = toldKey(place, daemon);
+      this.#told = toldKey(place.directory, daemon);
     } else if (this.#state.kind === "ready" && nowMs < this.#probeAtMs) return;
     const clients = await this.#clients(place, signal);
     this.#probeAtMs = nowMs + PROBE_MS;
@@ -284,10 +284,7 @@ export class MpsSupervisor {
   #isUntold(): boolean {
     const wish = this.#wish;
     if (wish === undefined || this.#place === undefined) return true;
-    return (
-      this.#told !==
-      toldKey({ ...this.#place, directory: mpsDirectory(wish.root, this.#place.deviceUuid) }, wish.daemon)
-    );
+    return this.#told !== toldKey(mpsDirectory(wish.root, this.#place.deviceUuid), wish.daemon);
   }
 
   #set(state: MpsState): void {
@@ -298,6 +295,6 @@ export class MpsSupervisor {
   }
 }
 
-function toldKey({ directory }: MpsPlace, daemon: MpsDaemon): string {
+function toldKey(directory: string, daemon: MpsDaemon): string {
   return JSON.stringify([directory, mpsLimitCommands(daemon)]);
 }

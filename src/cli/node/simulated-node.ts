@@ -44,7 +44,13 @@ export async function openSimulatedNode(stateDir: string, wanted: string | undef
   const driver = new SimulatedDriver({ seed: SEED, models: models.value });
   const same = saved.value?.models.join() === models.value.map(({ id }) => id).join();
   if (saved.value !== undefined && same) await restoreGpus(driver, saved.value, path);
-  else if (wanted !== undefined) await save(path, models.value, await driver.list());
+  else if (wanted !== undefined) {
+    try {
+      await save(path, models.value, await driver.list());
+    } catch (error) {
+      return { ok: false, findings: [unusable(stateDir, errorText(error))] };
+    }
+  }
   const value = { driver: savedAfterChanges(driver, models.value, path), mps: driver.mps };
   return { ok: true, value, findings: [] };
 }
@@ -105,6 +111,12 @@ function isSaved(value: unknown): value is SavedGpus {
     "modePending" in value &&
     Array.isArray(value.modePending)
   );
+}
+
+function unusable(stateDir: string, why: string): Finding {
+  const message = `cannot keep simulated GPUs in ${stateDir}: ${why}`;
+  const remedy = "choose a directory you may write with --state-dir";
+  return finding("state-dir-unusable", { kind: "file", name: stateDir }, message, { remedy });
 }
 
 function unreadable(path: string, why: string): Finding {
